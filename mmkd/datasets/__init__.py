@@ -1,0 +1,3 @@
+"""Data sets, samplers and transforms that the task repositories lack."""
+
+from mmkd.datasets.transforms import *  # noqa: F403

@@ -1,0 +1,6 @@
+"""Transforms that the task repositories lack."""
+
+from mmkd.datasets.transforms.cached_transforms import CachedTransforms
+from mmkd.datasets.transforms.random_discrete_scale import RandomDiscreteScale
+
+__all__ = ['CachedTransforms', 'RandomDiscreteScale']

@@ -1,0 +1,33 @@
+"""Segmentation heads with element-wise instead of channel dropout."""
+
+from __future__ import annotations
+
+from mmseg.models import FCNHead, PSPHead
+from torch import nn
+
+from mmkd.registry import MODELS
+
+
+class ElementDropout:
+    """Replace the ``Dropout2d`` before the classifier by ``Dropout``.
+
+    mmseg drops whole channels of an image; the networks of CIRKD drop single
+    elements. Mix it in before a ``BaseDecodeHead``. Names of parameters stay
+    those of the stock head, so checkpoints fit both. ``conv_seg:input`` is
+    the feature after dropout.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if self.dropout_ratio > 0:
+            self.dropout = nn.Dropout(self.dropout_ratio)
+
+
+@MODELS.register_module()
+class ElementDropoutPSPHead(ElementDropout, PSPHead):
+    """``mmseg.PSPHead`` with element-wise dropout."""
+
+
+@MODELS.register_module()
+class ElementDropoutFCNHead(ElementDropout, FCNHead):
+    """``mmseg.FCNHead`` with element-wise dropout."""

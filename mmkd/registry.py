@@ -1,0 +1,83 @@
+"""The registries of mmkd: children of mmengine's, found by the prefix
+``mmkd.`` from every task repository, without ``custom_imports``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from mmengine import registry as root
+
+# Classes that need a task repository: name -> (module, repository). They are
+# imported when first asked for, so that mmkd works with any subset of the
+# repositories installed.
+TASK_MODULES: dict[str, tuple[str, str]] = {
+    'CamVidDataset': ('mmkd.datasets.camvid', 'mmseg'),
+    'ASPPProjectHead': ('mmkd.models.heads.aspp_project_head', 'mmseg'),
+    'ElementDropoutFCNHead': ('mmkd.models.heads.element_dropout', 'mmseg'),
+    'ElementDropoutPSPHead': ('mmkd.models.heads.element_dropout', 'mmseg'),
+}
+
+_PIP_NAMES = dict(
+    mmpretrain='mmpretrain==1.2.0',
+    mmseg='mmsegmentation==1.2.2',
+    mmpose='mmpose==1.3.2',
+    mmdet='mmdet==3.3.0',
+)
+
+
+class TaskRegistry(root.Registry):
+    """A registry that imports the classes of ``TASK_MODULES`` on demand."""
+
+    def get(self, key: str) -> Any:
+        """Return the class registered as ``key``.
+
+        Raises:
+            ImportError: the class needs a repository that is not installed.
+        """
+        name = key.rsplit('.', 1)[-1]
+        if name in TASK_MODULES and name not in self._module_dict:
+            import_task_module(name)
+        return super().get(key)
+
+
+def import_task_module(name: str) -> None:
+    """Import the module that registers the task-specific class ``name``."""
+    module, repository = TASK_MODULES[name]
+    try:
+        import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or '').split('.')[0] != repository:
+            raise
+        raise ImportError(
+            f'type="mmkd.{name}" needs the package {repository}, which is '
+            f'not installed: pip install "{_PIP_NAMES[repository]}"'
+        ) from error
+
+
+def _child(parent: root.Registry, *locations: str) -> TaskRegistry:
+    return TaskRegistry(
+        parent.name,
+        build_func=parent.build_func,
+        parent=parent,
+        scope='mmkd',
+        locations=list(locations),
+    )
+
+
+MODELS = _child(root.MODELS, 'mmkd.models')
+MODEL_WRAPPERS = _child(root.MODEL_WRAPPERS, 'mmkd.models')
+DATASETS = _child(root.DATASETS, 'mmkd.datasets', 'mmkd.testing')
+DATA_SAMPLERS = _child(root.DATA_SAMPLERS, 'mmkd.datasets')
+TRANSFORMS = _child(root.TRANSFORMS, 'mmkd.datasets', 'mmkd.testing')
+HOOKS = _child(root.HOOKS, 'mmkd.engine')
+LOOPS = _child(root.LOOPS, 'mmkd.engine')
+OPTIM_WRAPPERS = _child(root.OPTIM_WRAPPERS, 'mmkd.engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    root.OPTIM_WRAPPER_CONSTRUCTORS, 'mmkd.engine'
+)
+PARAM_SCHEDULERS = _child(root.PARAM_SCHEDULERS, 'mmkd.engine')
+RUNNERS = _child(root.RUNNERS, 'mmkd.engine')
+METRICS = _child(root.METRICS, 'mmkd.evaluation')
+TASK_UTILS = _child(root.TASK_UTILS, 'mmkd.models')
+VISUALIZERS = _child(root.VISUALIZERS, 'mmkd.visualization')
