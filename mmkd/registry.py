@@ -16,6 +16,10 @@ TASK_MODULES: dict[str, tuple[str, str]] = {
     'ASPPProjectHead': ('mmkd.models.heads.aspp_project_head', 'mmseg'),
     'ElementDropoutFCNHead': ('mmkd.models.heads.element_dropout', 'mmseg'),
     'ElementDropoutPSPHead': ('mmkd.models.heads.element_dropout', 'mmseg'),
+    'SyntheticClsDataset': ('mmkd.testing.cls_dataset', 'mmpretrain'),
+    'SyntheticSegDataset': ('mmkd.testing.seg_dataset', 'mmseg'),
+    'SyntheticPoseDataset': ('mmkd.testing.pose_dataset', 'mmpose'),
+    'SyntheticDetDataset': ('mmkd.testing.det_dataset', 'mmdet'),
 }
 
 _PIP_NAMES = dict(

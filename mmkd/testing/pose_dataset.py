@@ -1,0 +1,122 @@
+"""Synthetic scenes as an mmpose data set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+
+from mmkd.registry import DATASETS
+from mmkd.testing.loading import scene_requests
+from mmkd.testing.scenes import cached_scene
+from mmkd.testing.shapes import JOINTS, LIMBS, OBJECTS
+
+
+def _mirrored(joint: str) -> str:
+    if joint.startswith('left_'):
+        return joint.replace('left_', 'right_')
+    if joint.startswith('right_'):
+        return joint.replace('right_', 'left_')
+    return ''
+
+
+def _pose_metainfo() -> dict[str, Any]:
+    lower = ('hip', 'knee', 'ankle')
+    keypoints = {
+        i: dict(
+            name=joint,
+            id=i,
+            color=[255, 128, 0],
+            type='lower' if joint.endswith(lower) else 'upper',
+            swap=_mirrored(joint),
+        )
+        for i, joint in enumerate(JOINTS)
+    }
+    skeleton = {
+        i: dict(link=(JOINTS[a], JOINTS[b]), id=i, color=[0, 255, 0])
+        for i, (a, b) in enumerate(LIMBS)
+    }
+    return dict(
+        dataset_name='synthetic_figures',
+        keypoint_info=keypoints,
+        skeleton_info=skeleton,
+        joint_weights=[1.0] * len(JOINTS),
+        sigmas=[0.05] * len(JOINTS),
+    )
+
+
+@DATASETS.register_module()
+class SyntheticPoseDataset(BaseCocoStyleDataset):
+    """Scenes whose largest object is a stick figure with 14 joints.
+
+    In 'topdown' mode a sample is the largest figure of a scene, so there
+    are ``num_samples`` samples; in 'bottomup' mode all figures.
+
+    Args:
+        num_samples: number of scenes.
+        size: (height, width) in pixels.
+        num_objects: objects in each scene.
+        seed: number of the collection of scenes.
+        split: 'train', 'val' or 'test'.
+        kwargs: further arguments of mmpose's ``BaseCocoStyleDataset``.
+    """
+
+    METAINFO = _pose_metainfo()
+
+    def __init__(
+        self,
+        num_samples: int = 500,
+        size: tuple[int, int] = (96, 128),
+        num_objects: int = 4,
+        seed: int = 0,
+        split: str = 'train',
+        **kwargs: Any,
+    ) -> None:
+        self.requests = scene_requests(
+            num_samples, size, num_objects, seed, split,
+            main_class=OBJECTS.index('figure'),
+        )  # fmt: skip
+        super().__init__(**kwargs)
+
+    def _load_annotations(self) -> tuple[list[dict], list[dict]]:
+        instances: list[dict] = []
+        images: list[dict] = []
+        for request in self.requests:
+            image = dict(img_id=request['index'], img_path='', scene=request)
+            images.append(image)
+            scene = cached_scene(**request)
+            count = 1 if self.data_mode == 'topdown' else len(scene.keypoints)
+            for i in range(count):
+                instance = self._instance(request, i)
+                instance['id'] = len(instances)
+                instances.append(instance)
+        return instances, images
+
+    def _instance(self, request: dict[str, Any], i: int) -> dict[str, Any]:
+        scene = cached_scene(**request)
+        height, width = scene.seg_map.shape
+        keypoints, visibility = scene.keypoints[i], scene.visibility[i]
+        inside = keypoints[visibility > 0]
+        if not len(inside):
+            inside = keypoints
+        margin = 0.05 * max(height, width)
+        lower = np.clip(inside.min(0) - margin, 0, None)
+        upper = np.minimum(inside.max(0) + margin, (width, height))
+        box = np.concatenate([lower, upper]).astype(np.float32)
+        area = np.float32(np.prod(np.maximum(upper - lower, 1)))
+        return dict(
+            img_id=request['index'],
+            img_path='',
+            scene=request,
+            bbox=box[None],
+            bbox_score=np.ones(1, np.float32),
+            num_keypoints=int((visibility > 0).sum()),
+            keypoints=keypoints[None].copy(),
+            keypoints_visible=np.minimum(visibility, 1)[None].astype(
+                np.float32
+            ),
+            area=area,
+            iscrowd=0,
+            category_id=np.array(1),
+        )
