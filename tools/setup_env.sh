@@ -199,7 +199,8 @@ explain() { # the likely cause of a failed step, from its output
 }
 
 progress() { # how far a compiler run is: the last [n/m] of its output
-    grep -ao '^ *\[[0-9]*/[0-9]*\]' "$1" 2>/dev/null | tail -n 1 | tr -d '[] '
+    { grep -ao '^ *\[[0-9]*/[0-9]*\]' "$1" || true; } | tail -n 1 |
+        tr -d '[] '
 }
 
 step() { # step TITLE COMMAND...: run it, show time and progress, log the rest
@@ -212,7 +213,8 @@ step() { # step TITLE COMMAND...: run it, show time and progress, log the rest
     "$@" >"$output" 2>&1 </dev/null &
     set +m
     job=$!
-    trap 'kill -- "-$job" 2>/dev/null; exit 130' INT TERM
+    trap 'kill -- "-$job" 2>/dev/null' EXIT
+    trap 'exit 130' INT TERM
     while kill -0 "$job" 2>/dev/null; do
         sleep 0.2
         now=$((SECONDS - start))
@@ -224,10 +226,11 @@ step() { # step TITLE COMMAND...: run it, show time and progress, log the rest
         fi
     done
     wait "$job" || status=$?
-    trap - INT TERM
+    trap - EXIT INT TERM
     { printf '== %s\n' "$title"; cat "$output"; } >>"$log"
     if [ "$status" -ne 0 ]; then
-        grep -av '^WARNING' "$output" | tail -n 15 | sed 's/^/      | /' >&2
+        grep -av '^WARNING' "$output" | tail -n 15 |
+            sed 's/^/      | /' >&2 || true
         fail "step $step_number ($title): $(explain "$output").
   Whole output: $log. Running the same command again goes on from here."
     fi
