@@ -13,9 +13,14 @@ from mmengine import registry as root
 # repositories installed.
 TASK_MODULES: dict[str, tuple[str, str]] = {
     'CamVidDataset': ('mmkd.datasets.camvid', 'mmseg'),
+    'DilatedMobileNetV2': (
+        'mmkd.models.backbones.dilated_mobilenet_v2',
+        'mmseg',
+    ),
     'ASPPProjectHead': ('mmkd.models.heads.aspp_project_head', 'mmseg'),
     'ElementDropoutFCNHead': ('mmkd.models.heads.element_dropout', 'mmseg'),
     'ElementDropoutPSPHead': ('mmkd.models.heads.element_dropout', 'mmseg'),
+    'ResNetV1s': ('mmkd.models.backbones.resnet_v1s', 'mmseg'),
     'SyntheticClsDataset': ('mmkd.testing.cls_dataset', 'mmpretrain'),
     'SyntheticSegDataset': ('mmkd.testing.seg_dataset', 'mmseg'),
     'SyntheticPoseDataset': ('mmkd.testing.pose_dataset', 'mmpose'),

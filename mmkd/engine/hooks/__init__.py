@@ -1,0 +1,3 @@
+"""Hooks."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Loops."""
+
+__all__: list[str] = []

@@ -1,0 +1,5 @@
+"""Views: augmented versions of a batch that every network sees."""
+
+from mmkd.models.views.rotation_views import RotationViews
+
+__all__ = ['RotationViews']

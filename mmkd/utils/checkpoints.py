@@ -1,0 +1,141 @@
+"""Reading and writing checkpoints without running code from the file."""
+
+from __future__ import annotations
+
+import _codecs
+import pickle
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging.history_buffer import HistoryBuffer
+
+
+def _history_statistic(owner: Any, name: str) -> Any:
+    """Stand in for ``getattr`` while a checkpoint is read.
+
+    mmengine's log history refers to its statistics by ``getattr``; this
+    allows just these and nothing else.
+    """
+    if owner is not HistoryBuffer or name.startswith('_'):
+        raise pickle.UnpicklingError(
+            f'the checkpoint asks for {owner!r}.{name}, which is not allowed'
+        )
+    return getattr(owner, name)
+
+
+# torch finds an allowed global by module and qualified name.
+_history_statistic.__module__ = '__builtin__'
+_history_statistic.__qualname__ = 'getattr'
+
+
+def _history_statistic_py3(owner: Any, name: str) -> Any:
+    return _history_statistic(owner, name)
+
+
+_history_statistic_py3.__module__ = 'builtins'
+_history_statistic_py3.__qualname__ = 'getattr'
+
+
+def _safe_classes() -> list[Any]:
+    """What an mmengine checkpoint holds beside tensors and plain types."""
+    reconstruct = np.empty(0).__reduce__()[0]
+    scalar = np.float64(0).__reduce__()[0]
+    dtypes = {type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8', '?')}
+    return [
+        HistoryBuffer,
+        _history_statistic,
+        _history_statistic_py3,
+        reconstruct,
+        scalar,
+        _codecs.encode,
+        np.ndarray,
+        np.dtype,
+        *sorted(dtypes, key=lambda kind: kind.__name__),
+    ]
+
+
+def allow_mmengine_checkpoints() -> None:
+    """Let ``torch.load(weights_only=True)`` read mmengine checkpoints.
+
+    Since torch 2.6 that is the default, and mmengine 0.10.7 cannot resume
+    from its own files until its classes are listed.
+    """
+    torch.serialization.add_safe_globals(_safe_classes())
+
+
+def read_checkpoint(
+    path: str | Path, *, allow_pickle: bool = False
+) -> dict[str, Any]:
+    """Read a checkpoint file onto the CPU.
+
+    Args:
+        path: a local file.
+        allow_pickle: read arbitrary Python objects too. This can run code
+            from the file: only for files that you trust.
+
+    Returns:
+        The dict in the file; a bare ``state_dict`` is returned as
+        ``dict(state_dict=...)``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or holds objects that are not
+            allowed, or holds no weights.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'checkpoint="{path}" does not exist: train the network first or '
+            'correct the path (relative paths start at the folder the '
+            'command runs in)'
+        )
+    try:
+        data = torch.load(
+            path, map_location='cpu', weights_only=not allow_pickle
+        )
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'checkpoint="{path}" holds objects beside weights that mmkd does '
+            'not read from an untrusted file; if you trust it, set '
+            'allow_pickle=True'
+        ) from error
+    except (RuntimeError, EOFError, OSError) as error:
+        raise ValueError(
+            f'checkpoint="{path}" cannot be read, it may be cut off: copy or '
+            f'train it again ({_first_line(error)})'
+        ) from error
+    if not isinstance(data, dict):
+        raise ValueError(
+            f'checkpoint="{path}" holds a {type(data).__name__}, not a dict '
+            'with weights: save network.state_dict() instead'
+        )
+    if not isinstance(data.get('state_dict'), dict):
+        data = dict(state_dict=data)
+    if not any(
+        isinstance(v, torch.Tensor) for v in data['state_dict'].values()
+    ):
+        raise ValueError(f'checkpoint="{path}" holds no weights')
+    return data
+
+
+def strip_prefix(state_dict: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the entries below ``prefix``, without it."""
+    return {
+        key[len(prefix) :]: value
+        for key, value in state_dict.items()
+        if key.startswith(prefix)
+    }
+
+
+def describe_keys(keys: Iterable[str], most: int = 5) -> str:
+    """Return the first few of ``keys`` and how many more there are."""
+    keys = sorted(keys)
+    more = len(keys) - most
+    return ', '.join(keys[:most]) + (f' and {more} more' if more > 0 else '')
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split('\n')[0]
