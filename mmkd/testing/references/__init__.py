@@ -1,0 +1,1 @@
+"""Slow, obvious versions of losses, for tests and benchmarks."""

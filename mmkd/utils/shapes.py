@@ -1,0 +1,84 @@
+"""Shape checks with messages that say what to change."""
+
+from __future__ import annotations
+
+import torch
+
+
+def check_feature_maps(
+    owner: str, student: torch.Tensor, teacher: torch.Tensor
+) -> None:
+    """Check that two feature maps belong to the same images and positions.
+
+    Args:
+        owner: name of the caller, starts the message.
+        student: (N, C_s, h, w).
+        teacher: (N, C_t, h, w).
+
+    Raises:
+        ValueError: not four dimensions, or N, h or w differ.
+    """
+    shapes = (
+        f'student features {tuple(student.shape)}, '
+        f'teacher features {tuple(teacher.shape)}'
+    )
+    if student.ndim != 4 or teacher.ndim != 4:
+        raise ValueError(
+            f'{owner}: expected maps (N, C, h, w), got {shapes}; choose taps '
+            'that record feature maps'
+        )
+    if student.shape[0] != teacher.shape[0]:
+        raise ValueError(
+            f'{owner}: the numbers of images differ: {shapes}; both networks '
+            'must see the same batch'
+        )
+    if student.shape[2:] != teacher.shape[2:]:
+        raise ValueError(
+            f'{owner}: the heights and widths differ: {shapes}; maps are not '
+            'interpolated silently: choose taps of the same stride, or the '
+            'same output stride for both networks'
+        )
+
+
+def check_channels(
+    owner: str, role: str, maps: torch.Tensor, channels: int
+) -> None:
+    """Check the channels of ``maps`` (N, C, h, w) against the config.
+
+    Raises:
+        ValueError: C is not ``channels``.
+    """
+    if maps.shape[1] != channels:
+        raise ValueError(
+            f'{owner}: {role}_channels={channels}, but the {role} features '
+            f'are {tuple(maps.shape)}; set {role}_channels={maps.shape[1]}'
+        )
+
+
+def check_logits(
+    owner: str, student: torch.Tensor, teacher: torch.Tensor
+) -> None:
+    """Check that two logit tensors (N, K, ...) can be compared.
+
+    Raises:
+        ValueError: the classes K or any other dimension differ.
+    """
+    if student.ndim < 2 or teacher.ndim < 2:
+        raise ValueError(
+            f'{owner}: expected logits (N, K, ...), got student '
+            f'{tuple(student.shape)}, teacher {tuple(teacher.shape)}'
+        )
+    if student.shape[1] != teacher.shape[1]:
+        raise ValueError(
+            f'{owner}: teacher predicts {teacher.shape[1]} classes, student '
+            f'{student.shape[1]} (logits {tuple(teacher.shape)} and '
+            f'{tuple(student.shape)}); set the same num_classes in both '
+            'networks, and use a teacher trained on this data set'
+        )
+    if student.shape != teacher.shape:
+        raise ValueError(
+            f'{owner}: the shapes differ: student logits '
+            f'{tuple(student.shape)}, teacher logits {tuple(teacher.shape)}; '
+            'logits are not interpolated silently: choose taps of the same '
+            'stride'
+        )
