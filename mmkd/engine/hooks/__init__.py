@@ -1,3 +1,5 @@
 """Hooks."""
 
-__all__: list[str] = []
+from mmkd.engine.hooks.step_seed_hook import StepSeedHook
+
+__all__ = ['StepSeedHook']

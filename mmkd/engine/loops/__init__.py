@@ -1,3 +1,5 @@
 """Loops."""
 
-__all__: list[str] = []
+from mmkd.engine.loops.resumable_iter_loop import ResumableIterBasedTrainLoop
+
+__all__ = ['ResumableIterBasedTrainLoop']

@@ -150,7 +150,7 @@ class BaseDistiller(BaseModel):
         Raises:
             FloatingPointError: names the loss and the range of its inputs.
         """
-        flat = {
+        flat: dict[str, Any] = {
             name: sum(value) if isinstance(value, (list, tuple)) else value
             for name, value in losses.items()
         }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmkd.models.distillers.batch import BatchInfo
-from mmkd.models.distillers.sides import named_tensors
+from mmkd.models.distillers.sides import aux_head_inputs, named_tensors
 from mmkd.taps import Taps, Tensors
 
 if TYPE_CHECKING:
@@ -144,40 +144,33 @@ def _try_terms(
     rows: int,
     shrink: _Shrink,
 ) -> None:
-    sides: list[dict[str, Tensors]] = []
-    owners = [distiller, *distiller.teachers]
-    for owner, side in zip(
-        owners, [report.student, *report.teachers], strict=True
-    ):
-        taps = {name: shrink(value) for name, value in side.taps.items()}
-        configs = (
-            distiller._aux_configs if owner is distiller else owner.aux_configs
+    sides = [
+        _try_heads(
+            distiller.aux_heads,
+            distiller.aux_configs,
+            distiller.student_wanted,
+            {n: shrink(value) for n, value in report.student.taps.items()},
         )
-        wanted = (
-            distiller._student_wanted if owner is distiller else owner.wanted
+    ]
+    for teacher, side in zip(distiller.teachers, report.teachers, strict=True):
+        sides.append(
+            _try_heads(
+                teacher.aux_heads,
+                teacher.aux_configs,
+                teacher.wanted,
+                {n: shrink(value) for n, value in side.taps.items()},
+            )
         )
-        for name in wanted:
-            try:
-                taps |= named_tensors(taps, owner.aux_heads, configs, [name])
-            except KeyError:
-                continue  # its module runs in training alone
-            except (ValueError, TypeError, RuntimeError) as error:
-                raise ValueError(
-                    f'aux_heads.{name} ({type(owner.aux_heads[name]).__name__}'
-                    f') does not fit its input '
-                    f'{_shapes(taps[configs[name]["on"]])}: {error}'
-                ) from error
-        sides.append(taps)
     info = _dummy_info(distiller, rows, shrink)
     for term in distiller.terms:
         student = sides[0]
-        teacher = sides[1 + term.teacher_index] if len(sides) > 1 else {}
+        taught = sides[1 + term.teacher_index] if len(sides) > 1 else {}
         if not set(term.student) <= set(student) or not (
-            set(term.teacher) <= set(teacher)
+            set(term.teacher) <= set(taught)
         ):
             continue
         try:
-            term(distiller.losses[term.name], student, teacher, info)
+            term(distiller.losses[term.name], student, taught, info)
         except (ValueError, TypeError, RuntimeError, IndexError) as error:
             true = [
                 f'student {n} {_shapes(report.student.taps.get(n))}'
@@ -196,11 +189,35 @@ def _try_terms(
             ) from error
 
 
+def _try_heads(
+    heads: nn.ModuleDict,
+    configs: Mapping[str, Mapping[str, Any]],
+    wanted: Sequence[str],
+    taps: dict[str, Tensors],
+) -> dict[str, Tensors]:
+    """Return the taps and the outputs of the auxiliary heads on them."""
+    for name in wanted:
+        try:
+            taps |= named_tensors(taps, heads, configs, [name])
+        except KeyError:
+            continue  # its module runs in training alone
+        except (ValueError, TypeError, RuntimeError) as error:
+            inputs = [
+                _shapes(taps.get(source))
+                for source in aux_head_inputs(configs[name])
+            ]
+            raise ValueError(
+                f'aux_heads.{name} ({type(heads[name]).__name__}) does not '
+                f'fit its input {"; ".join(inputs)}: {error}'
+            ) from error
+    return taps
+
+
 def _dummy_info(
     distiller: OfflineDistiller, rows: int, shrink: _Shrink
 ) -> BatchInfo:
     info = BatchInfo(None, torch.device('cpu'))
-    size = (rows,)
+    size: tuple[int, ...] = (rows,)
     if hasattr(distiller.student, 'decode_head'):
         size = (rows, *shrink.size)
     zeros = torch.zeros(size, dtype=torch.long)

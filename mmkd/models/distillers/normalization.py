@@ -23,6 +23,9 @@ class Renormalize(nn.Module):
         images: (N, C, H, W), any float dtype; returns the same.
     """
 
+    scale: torch.Tensor
+    shift: torch.Tensor
+
     def __init__(self, student: nn.Module, teacher: nn.Module) -> None:
         super().__init__()
         mean_s, std_s, swap_s = _constants(student)

@@ -191,8 +191,8 @@ class OfflineDistiller(BaseDistiller):
             side: {n: _of_side(p, side, n) for n, p in taps.items()}
             for side in ('student', 'teacher')
         }
-        self._student_wanted = list(dict.fromkeys(student_wanted))
-        tap_names, head_names = names_needed(self._student_wanted, aux)
+        self.student_wanted = list(dict.fromkeys(student_wanted))
+        tap_names, head_names = names_needed(self.student_wanted, aux)
         for name in names_needed(list(aux), aux)[0]:
             if name not in taps:
                 raise KeyError(
@@ -201,8 +201,8 @@ class OfflineDistiller(BaseDistiller):
                 )
         used = {n: p for n, p in sides['student'].items() if p is not None}
         self.student_taps = Taps(self.student, used)
-        self._aux_configs = {name: aux[name] for name in head_names}
-        self.aux_heads = build_aux_heads(self._aux_configs, self.student)
+        self.aux_configs = {name: aux[name] for name in head_names}
+        self.aux_heads = build_aux_heads(self.aux_configs, self.student)
         for index, teacher in enumerate(self._teachers):
             wanted = [
                 name
@@ -291,7 +291,7 @@ class OfflineDistiller(BaseDistiller):
                     self.student, images, data_samples, rows, record
                 )
         learned = named_tensors(
-            record, self.aux_heads, self._aux_configs, self._student_wanted
+            record, self.aux_heads, self.aux_configs, self.student_wanted
         )
         return dict(losses), learned
 

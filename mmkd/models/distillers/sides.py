@@ -136,7 +136,7 @@ class Teacher(nn.Module):
             role='teacher',
         )
         self.checkpoint = checkpoint
-        own = getattr(self.network, 'data_preprocessor', None)
+        own: Any = getattr(self.network, 'data_preprocessor', None)
         self.renormalize: nn.Module = nn.Identity()
         if getattr(own, 'mean', None) is not None:
             self.renormalize = Renormalize(student_preprocessor, own)

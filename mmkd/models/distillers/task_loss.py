@@ -32,7 +32,7 @@ def loss_on_rows(
     Returns:
         The network's own losses.
     """
-    extract = network.extract_feat
+    extract: Any = network.extract_feat
     kept: list[Any] = []
 
     def extract_and_keep(inputs: torch.Tensor, *args: Any, **kw: Any) -> Any:
@@ -44,7 +44,7 @@ def loss_on_rows(
         return _select(kept[0], rows)
 
     try:
-        network.extract_feat = extract_and_keep  # type: ignore[assignment]
+        network.extract_feat = extract_and_keep
         network(views, mode='tensor')
         record.freeze()
         network.extract_feat = kept_rows  # type: ignore[assignment]
