@@ -82,9 +82,7 @@ test_cfg = dict(type='TestLoop')
 # Runtime.
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=20, log_metric_by_epoch=False),
-    checkpoint=dict(
-        type='CheckpointHook', by_epoch=False, interval=max_iters
-    ),
+    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=max_iters),
 )
 log_processor = dict(by_epoch=False, window_size=20)
 randomness = dict(seed=0)

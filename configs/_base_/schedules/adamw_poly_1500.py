@@ -1,9 +1,9 @@
 # Short schedule for one CPU core; a validation at every tenth of it.
+_base_ = 'sgd_poly_40k.py'
 max_iters = 1500
-val_interval = max_iters // 10
+val_interval = 150
 optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=0.003, weight_decay=0.01),
+    optimizer=dict(_delete_=True, type='AdamW', lr=0.003, weight_decay=0.01)
 )
 param_scheduler = [
     dict(
@@ -15,21 +15,5 @@ param_scheduler = [
         by_epoch=False,
     )
 ]
-train_cfg = dict(
-    type='IterBasedTrainLoop', max_iters=max_iters, val_interval=val_interval
-)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='CheckpointHook',
-        by_epoch=False,
-        interval=val_interval,
-        save_best='mIoU',
-        max_keep_ckpts=1,
-    ),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
-)
+train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
+default_hooks = dict(checkpoint=dict(interval=val_interval))
