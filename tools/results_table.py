@@ -1,0 +1,126 @@
+"""Make a results table from the logs that tools/run_seeds.py keeps.
+
+Mean and sample standard deviation over seeds, of the last checkpoint and of
+the one that was best on the validation set. With --readme the table goes
+between the markers <!-- results:NAME --> and <!-- /results:NAME -->, NAME
+being the name of the log folder.
+
+    python tools/results_table.py docs/results/cirkd_camvid_cpu \
+        --readme configs/cirkd/README.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+from pathlib import Path
+
+COLUMNS = (('val', 'last'), ('val', 'best'), ('test', 'last'),
+           ('test', 'best'))  # fmt: skip
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('logs', type=Path)
+    parser.add_argument('--metric', default='mIoU')
+    parser.add_argument('--baseline', help='config name that gains refer to')
+    parser.add_argument('--order', nargs='*', help='config names, in order')
+    parser.add_argument('--readme', type=Path)
+    return parser.parse_args()
+
+
+def read_run(path: Path, metric: str) -> dict:
+    """Return the four numbers of one run, its steps, minutes, hardware."""
+    lines = [json.loads(text) for text in path.read_text().splitlines()]
+    tests = {line['test']: line for line in lines if 'test' in line}
+    values = [
+        (line['step'], line[metric])
+        for line in lines
+        if metric in line and 'test' not in line
+    ]
+    if not values or set(tests) != {'last', 'best'}:
+        raise ValueError(f'{path} is not the log of a finished run')
+    return {
+        ('val', 'last'): values[-1][1],
+        ('val', 'best'): max(value for _, value in values),
+        ('test', 'last'): tests['last'][metric],
+        ('test', 'best'): tests['best'][metric],
+        'steps': values[-1][0],
+        'minutes': lines[-1]['minutes'],
+        'hardware': lines[-1]['hardware'],
+    }
+
+
+def cell(values: list[float]) -> str:
+    """Return mean and spread as text."""
+    mean = f'{statistics.mean(values):.2f}'
+    if len(values) == 1:
+        return mean
+    return f'{mean} ± {statistics.stdev(values):.2f}'
+
+
+def make_table(logs: Path, args: argparse.Namespace) -> str:
+    """Return the table in Markdown."""
+    runs = {
+        folder.name: [
+            read_run(path, args.metric)
+            for path in sorted(folder.glob('seed*.jsonl'))
+        ]
+        for folder in sorted(logs.iterdir())
+        if folder.is_dir()
+    }
+    order = [name for name in args.order or sorted(runs) if name in runs]
+    base = runs.get(args.baseline or '')
+    head = ['config', 'seeds', 'iterations']
+    head += [f'{split} {args.metric}, {which}' for split, which in COLUMNS]
+    head += (['gain (test, last)'] if base else []) + ['minutes per run']
+    rows = [head, ['---'] * len(head)]
+    for name in order:
+        group = runs[name]
+        row = [f'`{name}`', str(len(group)), str(group[0]['steps'])]
+        row += [cell([run[column] for run in group]) for column in COLUMNS]
+        if base:
+            column = ('test', 'last')
+            gain = statistics.mean(run[column] for run in group)
+            gain -= statistics.mean(run[column] for run in base)
+            row.append('-' if group is base else f'{gain:+.2f}')
+        minutes = statistics.mean(run['minutes'] for run in group)
+        rows.append([*row, f'{minutes:.0f}'])
+    table = '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)
+    hardware = sorted({run['hardware'] for g in runs.values() for run in g})
+    return (
+        f'{table}\n\nMean ± sample standard deviation over seeds. "last": '
+        'last checkpoint; "best": the checkpoint with the best validation '
+        f'value. Hardware: {"; ".join(hardware)}. Logs: `{logs.as_posix()}`.'
+    )
+
+
+def main() -> None:
+    """Print the table, or write it into a README."""
+    args = parse_args()
+    table = make_table(args.logs, args)
+    if args.readme is None:
+        print(table)
+        return
+    name = args.logs.name
+    marked = re.compile(
+        rf'(<!-- results:{name} -->\n).*?(<!-- /results:{name} -->)', re.S
+    )
+    text = args.readme.read_text()
+    if not marked.search(text):
+        raise SystemExit(
+            f'error: {args.readme} has no markers <!-- results:{name} --> '
+            f'and <!-- /results:{name} -->'
+        )
+    args.readme.write_text(
+        marked.sub(lambda m: f'{m[1]}{table}\n{m[2]}', text)
+    )
+
+
+if __name__ == '__main__':
+    main()
