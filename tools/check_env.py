@@ -1,6 +1,7 @@
 """Verify the environment: import all parts and use one mmcv operator.
 
-Prints one line per part; exits with 1 when a part is missing or broken.
+Prints one line per part. Exit code: 2 when a package is missing or broken,
+1 when only mmkd itself does not import.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def use_mmcv_operator() -> None:
 def main() -> int:
     warnings.simplefilter('ignore')
     print(f'Python       {platform.python_version()}')
-    broken = 0
+    broken = []
     for name, module in PARTS.items():
         try:
             importlib.import_module(module)
@@ -47,8 +48,8 @@ def main() -> int:
             print(f'{name:<12} {version}')
         except Exception as error:  # a broken part may raise anything
             print(f'{name:<12} BROKEN: {type(error).__name__}: {error}')
-            broken += 1
-    return int(broken > 0)
+            broken.append(name)
+    return 0 if not broken else 1 if broken == ['mmkd'] else 2
 
 
 if __name__ == '__main__':

@@ -55,6 +55,7 @@ done
 case $venv in /*) ;; *) venv=$PWD/$venv ;; esac
 python=$venv/bin/python
 log=$venv/setup.log
+unfinished=$venv/setup.unfinished
 
 # ---------------------------------------------------------------- checks
 
@@ -238,9 +239,19 @@ step() { # step TITLE COMMAND...: run it, show time and progress, log the rest
     printf '      done (%d s)\n' $((SECONDS - start))
 }
 
-pip_install() {
+pip_install() { # the mark stays when pip is stopped half-way
+    touch "$unfinished"
     "$python" -m pip install -q --disable-pip-version-check \
         -c "$requirements/constraints.txt" "$@"
+    rm "$unfinished"
+}
+
+clear_unfinished() {
+    [ -f "$unfinished" ] && [ -f "$venv/pyvenv.cfg" ] || return 0
+    echo "the last set-up stopped half-way: clearing $venv (built
+wheels are kept)"
+    find "$venv" -mindepth 1 -maxdepth 1 ! -name 'setup.*' -exec rm -rf {} +
+    rm -f "$unfinished"
 }
 
 site_packages() {
@@ -331,10 +342,12 @@ install_mmkd() { # a path entry: mmengine finds `mmkd::` bases only this way
         'import setup; setup.add_mim_extension(link=True)')
 }
 
-verify() { # a failure makes the next run install everything again
-    "$python" "$root/tools/check_env.py" && return
-    rm -f "$venv/setup-stamp" "$venv/mmcv-wheel"
-    return 1
+verify() { # a broken environment is made anew by the next run
+    local status=0
+    "$python" "$root/tools/check_env.py" || status=$?
+    [ "$status" -lt 2 ] || touch "$unfinished"
+    [ "$status" -eq 0 ] || rm -f "$venv/setup-stamp"
+    return "$status"
 }
 
 # ------------------------------------------------------------------ main
@@ -342,8 +355,8 @@ verify() { # a failure makes the next run install everything again
 if [ "$check" = yes ]; then
     [ -x "$python" ] || fail "there is no environment in $venv; run without \
 --check to make it"
-    verify || fail "the environment in $venv is not complete (see above); run \
-without --check to repair it"
+    verify || fail "the environment in $venv is broken (see above); run without \
+--check to repair it"
     exit 0
 fi
 
@@ -372,6 +385,7 @@ wheels are kept; set MMKD_WHEELS to another folder"
 exec 9>"$venv/setup.lock"
 flock -n 9 || fail "another set-up of $venv is running"
 rm -f "$stamp"
+clear_unfinished
 
 echo "setting up $venv ($("$interpreter" --version), $([ "$existing_torch" = \
 yes ] && echo 'existing torch' || echo "torch $torch")); log: $log"

@@ -1,0 +1,160 @@
+"""A wheel, a source distribution and an editable install carry `.mim`."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import mmkd
+
+ROOT = Path(__file__).parents[2]
+PARTS = [
+    'LICENSE',
+    'MANIFEST.in',
+    'configs',
+    'mmkd',
+    'model-index.yml',
+    'pyproject.toml',
+    'requirements',
+    'setup.py',
+    'tools',
+]
+METHOD_CONFIGS = sorted(
+    path.relative_to(ROOT / 'configs').as_posix()
+    for path in (ROOT / 'configs').rglob('*.py')
+    if '_base_' not in path.parts
+)
+PROBE = """
+import sys
+from mmengine.config import Config
+import mmkd
+print(mmkd.__file__)
+for name in sys.argv[1:]:
+    with open('child.py', 'w') as file:
+        file.write(f"_base_ = 'mmkd::{name}'\\n")
+    print(name, 'model' in Config.fromfile('child.py'))
+"""
+
+pytestmark = pytest.mark.slow
+
+
+def run(command: list[str | Path], folder: Path) -> str:
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def copy_source(target: Path) -> Path:
+    target.mkdir()
+    for name in PARTS:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns('__pycache__', '.mim')
+            shutil.copytree(source, target / name, ignore=ignored)
+        else:
+            shutil.copy2(source, target)
+    return target
+
+
+def build_wheel(source: Path, folder: Path) -> Path:
+    pip = [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps']
+    run([*pip, '--no-build-isolation', '-w', folder, source], source)
+    return next(folder.glob('mmkd-*.whl'))
+
+
+def make_environment(folder: Path) -> Path:
+    """An environment with the packages of this one, but without mmkd."""
+    run([sys.executable, '-m', 'venv', '--without-pip', folder], folder.parent)
+    own = next(folder.glob('lib/python*/site-packages'))
+    shared = [path for path in sys.path if path.endswith('-packages')]
+    (own / 'shared.pth').write_text('\n'.join(shared) + '\n')
+    return folder / 'bin' / 'python'
+
+
+def install(python: Path, *what: str | Path) -> None:
+    pip = [sys.executable, '-m', 'pip', '--python', python, 'install', '-q']
+    run([*pip, '--no-deps', '--no-build-isolation', *what], python.parent)
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('wheel')
+    return build_wheel(copy_source(folder / 'source'), folder / 'dist')
+
+
+def test_wheel_holds_configs_tools_and_index(wheel: Path) -> None:
+    assert wheel.name.startswith(f'mmkd-{mmkd.__version__}-')
+    names = set(zipfile.ZipFile(wheel).namelist())
+    expected = {'mmkd/.mim/model-index.yml'}
+    for pattern in ('configs/**/*.py', 'configs/**/*.yml', 'tools/**/*.py'):
+        expected |= {
+            f'mmkd/.mim/{path.relative_to(ROOT).as_posix()}'
+            for path in ROOT.glob(pattern)
+        }
+    assert len(expected) > 5
+    assert expected <= names
+    modules = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / 'mmkd').rglob('*.py')
+        if '.mim' not in path.parts
+    }
+    assert modules <= names
+
+
+def test_installed_wheel_serves_config_bases(
+    wheel: Path, tmp_path: Path
+) -> None:
+    python = make_environment(tmp_path / 'env')
+    install(python, wheel)
+    empty = tmp_path / 'empty'
+    empty.mkdir()
+    assert METHOD_CONFIGS
+    lines = run([python, '-c', PROBE, *METHOD_CONFIGS], empty).splitlines()
+    assert lines[0].startswith(str(tmp_path / 'env'))
+    assert lines[1:] == [f'{name} True' for name in METHOD_CONFIGS]
+
+
+def test_source_distribution_builds_the_same_wheel(
+    wheel: Path, tmp_path: Path
+) -> None:
+    source = copy_source(tmp_path / 'source')
+    run([sys.executable, 'setup.py', '-q', 'sdist'], source)
+    archive = next((source / 'dist').glob('mmkd-*.tar.gz'))
+    with tarfile.open(archive) as file:
+        file.extractall(tmp_path, filter='data')
+    unpacked = tmp_path / archive.name.removesuffix('.tar.gz')
+    rebuilt = build_wheel(unpacked, tmp_path / 'dist')
+    assert sorted(zipfile.ZipFile(rebuilt).namelist()) == sorted(
+        zipfile.ZipFile(wheel).namelist()
+    )
+
+
+def test_editable_install_links_mim(tmp_path: Path) -> None:
+    source = copy_source(tmp_path / 'source')
+    python = make_environment(tmp_path / 'env')
+    install(python, '-e', source)
+    for name in ('configs', 'tools', 'model-index.yml'):
+        link = source / 'mmkd' / '.mim' / name
+        assert link.is_symlink()
+        assert link.resolve() == source / name
+    probe = 'import mmkd; print(mmkd.__file__)'
+    found = run([python, '-c', probe], tmp_path).strip()
+    assert found == str(source / 'mmkd' / '__init__.py')
+
+
+def test_building_in_a_checkout_leaves_links(tmp_path: Path) -> None:
+    source = copy_source(tmp_path / 'source')
+    (source / '.git').mkdir()
+    build_wheel(source, tmp_path / 'dist')
+    assert (source / 'mmkd' / '.mim' / 'configs').is_symlink()
