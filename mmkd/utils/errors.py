@@ -1,0 +1,90 @@
+"""Mistakes of the user as one line, mistakes of the program in full."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from mmengine.dist import get_rank, get_world_size
+from mmengine.runner import BaseLoop
+
+USER_ERRORS = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AssertionError,
+    FileNotFoundError,
+    NotADirectoryError,
+    PermissionError,
+    ImportError,
+)
+EXIT_CODE = 2
+
+
+@contextmanager
+def one_line_errors(full: bool = False) -> Iterator[None]:
+    """Turn what the user can correct into ``error: …`` and exit code 2.
+
+    While a run is set up, every error of the types `USER_ERRORS` counts as
+    such; once the loop runs, only those that mmkd raises on purpose and
+    `FloatingPointError`. All others keep their traceback.
+
+    Args:
+        full: keep the traceback of all; the variable ``MMKD_TRACEBACK=1``
+            does the same.
+    """
+    try:
+        yield
+    except Exception as error:
+        if full or os.environ.get('MMKD_TRACEBACK', '0') not in ('', '0'):
+            raise
+        if not is_user_error(error):
+            raise
+        sys.stderr.write(f'{describe(error)}\n')
+        sys.stderr.flush()
+        raise SystemExit(EXIT_CODE) from None
+
+
+def is_user_error(error: Exception) -> bool:
+    """Return whether the message of ``error`` says enough."""
+    if isinstance(error, FloatingPointError):
+        return True
+    if not isinstance(error, USER_ERRORS) or not str(error):
+        return False
+    return not _in_loop(error.__traceback__) or _raised_by_mmkd(error)
+
+
+def describe(error: Exception) -> str:
+    """Return ``error: message`` in one line, with the rank if several."""
+    text = str(error)
+    if isinstance(error, KeyError) and error.args:
+        text = str(error.args[0])  # str() would add quotes
+    if not isinstance(error, (ValueError, KeyError, FileNotFoundError)):
+        text = f'{type(error).__name__}: {text}'
+    rank = f' [rank {get_rank()}]' if get_world_size() > 1 else ''
+    return f'error{rank}: {" ".join(text.split())}'
+
+
+def _in_loop(trace: TracebackType | None) -> bool:
+    """Return whether the error came out of a running loop."""
+    return any(
+        frame.f_code.co_name == 'run'
+        and isinstance(frame.f_locals.get('self'), BaseLoop)
+        for frame, _ in traceback.walk_tb(trace)
+    )
+
+
+def _raised_by_mmkd(error: Exception) -> bool:
+    """Return whether a ``raise`` of mmkd itself is the origin."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    if not frames:
+        return False
+    frame, line = frames[-1]
+    module = str(frame.f_globals.get('__name__', ''))
+    source = linecache.getline(frame.f_code.co_filename, line)
+    return module.startswith('mmkd.') and source.lstrip().startswith('raise')

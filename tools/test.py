@@ -1,0 +1,148 @@
+"""Evaluate the network of a config, plain or distilled.
+
+    python tools/test.py CONFIG CHECKPOINT [--out FILE] [--show-dir DIR]
+
+The config may be that of the network or of the distiller that trained it,
+and so may the checkpoint. Teachers are not built and not needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if (ROOT / 'mmkd' / '__init__.py').is_file():
+    sys.path.insert(0, str(ROOT))  # a checkout works without installing
+
+from mmengine.config import Config  # noqa: E402
+from mmengine.dist import is_main_process  # noqa: E402
+from mmengine.runner import Runner  # noqa: E402
+
+from mmkd.networks import load_network_weights, network_dict  # noqa: E402
+from mmkd.utils.errors import one_line_errors  # noqa: E402
+from mmkd.utils.setup import (  # noqa: E402
+    add_run_arguments,
+    load_run_config,
+    start_processes,
+    unwrapped,
+    without_sync_batchnorm,
+)
+
+# How each repository's visualisation hook is told to write files.
+DRAWING = dict(
+    mmseg=dict(type='SegVisualizationHook', draw=True, interval=1),
+    mmdet=dict(type='DetVisualizationHook', draw=True, interval=1),
+    mmpretrain=dict(type='VisualizationHook', enable=True, interval=1),
+    mmpose=dict(type='PoseVisualizationHook', enable=True, interval=1),
+)
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Evaluate a checkpoint.')
+    add_run_arguments(parser)
+    parser.add_argument('checkpoint', help='of a network or of a distiller')
+    parser.add_argument(
+        '--out', help='metrics to FILE.json, or all predictions to FILE.pkl'
+    )
+    parser.add_argument('--show-dir', help='draw the predictions into DIR')
+    parser.add_argument(
+        '--tta', action='store_true', help='with test-time augmentation'
+    )
+    parser.add_argument(
+        '--allow-pickle',
+        action='store_true',
+        help='read a checkpoint that holds more than weights; only for files '
+        'you trust',
+    )
+    return parser.parse_args(argv)
+
+
+def apply_arguments(config: Config, args: argparse.Namespace) -> None:
+    config.model = network_dict(
+        dict(config=args.config, cfg_options=args.cfg_options)
+    )
+    config.load_from = None
+    config.resume = False
+    for key in ('test_dataloader', 'test_cfg', 'test_evaluator'):
+        if config.get(key) is None:
+            raise KeyError(
+                f'config="{args.config}" has no {key}: add it, e.g. '
+                f'{key} = {key.replace("test", "val")}'
+            )
+    if args.out is not None:
+        write_predictions(config, args.out)
+    if args.show_dir is not None:
+        draw_predictions(config, args.show_dir)
+    if args.tta:
+        augment(config)
+
+
+def write_predictions(config: Config, out: str) -> None:
+    suffix = Path(out).suffix
+    if suffix not in ('.json', '.pkl', '.pickle'):
+        raise ValueError(
+            f'--out {out}: end the name in .json for the metrics or in .pkl '
+            'for the predictions'
+        )
+    if suffix != '.json':
+        evaluators = config.test_evaluator
+        if not isinstance(evaluators, (list, tuple)):
+            evaluators = [evaluators]
+        dump = dict(type='DumpResults', out_file_path=out)
+        config.test_evaluator = [*evaluators, dump]
+
+
+def draw_predictions(config: Config, folder: str) -> None:
+    scope = config.model['_scope_']
+    if scope not in DRAWING:
+        raise ValueError(
+            f'--show-dir: a network of {scope} cannot be drawn; use '
+            f'{", ".join(DRAWING)}'
+        )
+    hook = dict(DRAWING[scope], _scope_=scope)
+    if scope in ('mmpretrain', 'mmpose'):
+        hook['out_dir'] = folder
+    config.setdefault('default_hooks', {})
+    config.default_hooks.visualization = hook
+    config.visualizer = dict(
+        config.get('visualizer') or {},
+        save_dir=folder,
+        vis_backends=[dict(type='LocalVisBackend')],
+    )
+
+
+def augment(config: Config) -> None:
+    for key in ('tta_model', 'tta_pipeline'):
+        if config.get(key) is None:
+            raise KeyError(f'--tta: the config has no {key}')
+    config.test_dataloader.dataset.pipeline = config.tta_pipeline
+    config.model = dict(config.tta_model, module=config.model)
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, float]:
+    args = parse_args(argv)
+    with one_line_errors(full=args.traceback):
+        config = load_run_config(args)
+        apply_arguments(config, args)
+        start_processes(config)
+        runner = Runner.from_cfg(config)
+        runner.model = without_sync_batchnorm(runner.model)
+        network = unwrapped(runner.model)
+        load_network_weights(
+            network.module if args.tta else network,
+            args.checkpoint,
+            allow_pickle=args.allow_pickle,
+        )
+        metrics = runner.test()
+    if args.out and args.out.endswith('.json') and is_main_process():
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        Path(args.out).write_text(json.dumps(metrics, indent=2) + '\n')
+    return metrics
+
+
+if __name__ == '__main__':
+    main()

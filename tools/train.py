@@ -1,0 +1,134 @@
+"""Train a network or a distiller from a config.
+
+    python tools/train.py CONFIG [--work-dir DIR] [--resume] [...]
+
+Several GPUs: tools/dist_train.sh.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if (ROOT / 'mmkd' / '__init__.py').is_file():
+    sys.path.insert(0, str(ROOT))  # a checkout works without installing
+
+from mmengine.config import Config  # noqa: E402
+from mmengine.runner import Runner, find_latest_checkpoint  # noqa: E402
+
+from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
+from mmkd.utils.errors import one_line_errors  # noqa: E402
+from mmkd.utils.setup import (  # noqa: E402
+    add_run_arguments,
+    load_run_config,
+    start_processes,
+    unwrapped,
+    without_sync_batchnorm,
+)
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Train a config.')
+    add_run_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='continue from a checkpoint; without a value from the newest '
+        'in the work directory, if there is one',
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='mixed precision (needs a GPU)'
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by batch size / base_batch_size',
+    )
+    parser.add_argument(
+        '--no-validate', action='store_true', help='no validation runs'
+    )
+    parser.add_argument('--seed', type=int, help='sets randomness.seed')
+    return parser.parse_args(argv)
+
+
+def apply_arguments(config: Config, args: argparse.Namespace) -> None:
+    if args.seed is not None:
+        config.setdefault('randomness', {})
+        config.randomness.seed = args.seed
+    if args.no_validate:
+        config.val_dataloader = config.val_cfg = config.val_evaluator = None
+    if args.amp:
+        use_mixed_precision(config)
+    if args.auto_scale_lr:
+        scaling = config.get('auto_scale_lr') or {}
+        if 'base_batch_size' not in scaling:
+            raise KeyError(
+                '--auto-scale-lr: the config has no '
+                'auto_scale_lr.base_batch_size; add auto_scale_lr='
+                'dict(base_batch_size=...), the batch size of its lr'
+            )
+        config.auto_scale_lr.enable = True
+    if args.resume is not None:
+        config.resume = True
+        config.load_from = None if args.resume == 'auto' else args.resume
+
+
+def use_mixed_precision(config: Config) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ValueError('--amp: torch sees no GPU; train without --amp')
+    wrapper = config.optim_wrapper.get('type', 'OptimWrapper')
+    if wrapper not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(
+            f'--amp: optim_wrapper.type={wrapper} has no mixed precision; '
+            'use type="OptimWrapper" in the config'
+        )
+    config.optim_wrapper.type = 'AmpOptimWrapper'
+    config.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def check_resumed(runner: Runner) -> None:
+    """Refuse to resume from a file of another model.
+
+    mmengine would only warn and go on with what fits.
+    """
+    if not getattr(runner, '_resume', False):
+        return
+    path = runner._load_from or find_latest_checkpoint(runner.work_dir)
+    if path is None:
+        return
+    saved = read_checkpoint(path)['state_dict']
+    own = unwrapped(runner.model).state_dict()
+    wrong = sorted(saved.keys() ^ own.keys()) + sorted(
+        key
+        for key in saved.keys() & own.keys()
+        if saved[key].shape != own[key].shape
+    )
+    if wrong:
+        raise ValueError(
+            f'--resume {path}: {len(wrong)} entries do not fit the model of '
+            f'the config ({", ".join(wrong[:3])}, ...); resume with the '
+            'config of that run, or start anew in another --work-dir'
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    with one_line_errors(full=args.traceback):
+        config = load_run_config(args)
+        apply_arguments(config, args)
+        start_processes(config)
+        runner = Runner.from_cfg(config)
+        runner.model = without_sync_batchnorm(runner.model)
+        check_resumed(runner)
+        runner.train()
+
+
+if __name__ == '__main__':
+    main()
