@@ -1,0 +1,112 @@
+# What the steps of tools/setup_env.sh do.
+# shellcheck shell=bash disable=SC2154
+
+pip_install() { # the mark stays when pip is stopped half-way
+    touch "$unfinished"
+    "$python" -m pip install -q --disable-pip-version-check \
+        -c "$requirements/constraints.txt" "$@"
+    rm "$unfinished"
+}
+
+clear_unfinished() {
+    [ -f "$unfinished" ] && [ -f "$venv/pyvenv.cfg" ] || return 0
+    echo "the last set-up stopped half-way: clearing $venv (built
+wheels are kept)"
+    find "$venv" -mindepth 1 -maxdepth 1 ! -name setup.lock \
+        ! -name setup.log -exec rm -rf {} +
+}
+
+site_packages() {
+    "$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+}
+
+make_venv() {
+    local paths
+    "$interpreter" -m venv "$venv"
+    paths=$(site_packages)/mmkd_existing_torch.pth
+    rm -f "$paths"
+    if [ "$existing_torch" = yes ]; then
+        "$interpreter" -c 'import sys; print(*(p for p in sys.path if
+            p.endswith(("site-packages", "dist-packages"))), sep="\n")' \
+            >"$paths"
+    fi
+    pip_install -U -r "$requirements/build.txt"
+}
+
+install_torch() {
+    [ "$existing_torch" = no ] || return 0
+    pip_install ${torch_index:+--index-url "$torch_index"} "torch==$torch" \
+        "torchvision==$(torchvision_for "$torch")"
+}
+
+wheel_folder() { # wheels fit one Python and one torch build only
+    "$python" - "$cuda_ops" <<'PYTHON'
+import platform, sys, torch
+version, _, build = torch.__version__.partition('+')
+cuda = torch.version.cuda
+build = build or (f'cu{cuda.replace(".", "")}' if cuda else 'cpu')
+ops = '-cudaops' if sys.argv[1] == 'yes' else ''
+print(f'cp{sys.version_info[0]}{sys.version_info[1]}-torch{version}+{build}'
+      f'{ops}-{platform.machine()}')
+PYTHON
+}
+
+build_wheel() { # build_wheel FOLDER PACKAGE: into the cache, at once or never
+    local folder=$1 name=$2 build version
+    version=$(sed -n "s/^$name==//p" "$requirements/constraints.txt")
+    compgen -G "$folder/$name-$version-*.whl" >/dev/null && return
+    mkdir -p "$folder"
+    build=$(mktemp -d "$folder/build.XXXXXX")
+    PATH=$venv/bin:$PATH "$python" -m pip wheel -v --no-cache-dir \
+        --no-build-isolation --no-deps --no-binary "$name" \
+        --disable-pip-version-check -w "$build" "$name==$version" ||
+        { rm -rf "$build"; return 1; }
+    mv "$build"/*.whl "$folder/" && rmdir "$build"
+}
+
+install_wheel() { # install_wheel FOLDER PACKAGE: unless it is this very one
+    local folder=$1 name=$2 stamp=$venv/setup.$2
+    build_wheel "$folder" "$name"
+    [ "$(cat "$stamp" 2>/dev/null)" != "$folder" ] || return 0
+    pip_install --no-deps --force-reinstall "$folder/$name"-*.whl
+    echo "$folder" >"$stamp"
+}
+
+install_mmcv() {
+    export MMCV_WITH_OPS=1 FORCE_CUDA=0 CFLAGS="-g0 ${CFLAGS:-}" \
+        CXXFLAGS="-g0 ${CXXFLAGS:-}" MAX_JOBS=${MAX_JOBS:-$(nproc)}
+    [ "$cuda_ops" = no ] || export FORCE_CUDA=1
+    install_wheel "$wheels/$(wheel_folder)" mmcv
+}
+
+install_repositories() {
+    pip_install -r "$requirements/runtime.txt" -r "$requirements/seg.txt" \
+        -r "$requirements/det.txt" mmpretrain
+    # without the graphics libraries of a desktop OpenCV cannot be imported
+    "$python" -c 'import cv2' ||
+        pip_install --force-reinstall --no-deps opencv-python-headless
+}
+
+install_mmpose() {
+    local numpy
+    numpy=$("$python" -c 'import numpy, sys; print("cp%d%d-numpy%s" % (
+        *sys.version_info[:2], numpy.__version__.split(".")[0]))')
+    install_wheel "$wheels/$numpy-$(uname -m)" xtcocotools
+    pip_install -r "$requirements/pose.txt"
+    pip_install --no-deps mmpose
+}
+
+install_mmkd() { # a path entry: mmengine finds `mmkd::` bases only this way
+    pip_install -r "$requirements/tests.txt"
+    echo "$root" >"$(site_packages)/mmkd_source.pth"
+    (cd "$root" && "$python" -c \
+        'import setup; setup.add_mim_extension(link=True)')
+}
+
+verify() { # a broken environment is made anew by the next run
+    local status=0
+    "$python" "$root/tools/check_env.py" || status=$?
+    [ "$status" -lt 2 ] || touch "$unfinished"
+    [ "$status" -eq 0 ] || rm -f "$stamp"
+    return "$status"
+}
