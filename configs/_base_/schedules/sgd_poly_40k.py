@@ -34,7 +34,7 @@ default_hooks = dict(
         by_epoch=False,
         interval=val_interval,
         save_best='mIoU',
-        max_keep_ckpts=1,
+        max_keep_ckpts=2,  # the older one goes before the newer is written
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     step_seed=dict(type='mmkd.StepSeedHook'),  # resuming is exact
