@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / 'mmkd' / '__init__.py').is_file():
@@ -123,6 +124,15 @@ def augment(config: Config) -> None:
     config.model = dict(config.tta_model, module=config.model)
 
 
+def write_metrics(metrics: dict[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plain = {
+        name: value.item() if hasattr(value, 'item') else value
+        for name, value in metrics.items()
+    }
+    path.write_text(json.dumps(plain, indent=2) + '\n')
+
+
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = parse_args(argv)
     with one_line_errors(full=args.traceback):
@@ -139,8 +149,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         )
         metrics = runner.test()
     if args.out and args.out.endswith('.json') and is_main_process():
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.out).write_text(json.dumps(metrics, indent=2) + '\n')
+        write_metrics(metrics, Path(args.out))
     return metrics
 
 

@@ -162,6 +162,7 @@ def start_processes(config: Config) -> None:
             find_unused_parameters=config.get('find_unused_parameters', False),
         ),
     )
+    config.model_wrapper_cfg.device_ids = None
     synchronized = config.pop('sync_bn', None)
     print_log(
         'no GPU: the processes use gloo instead of nccl, on CPUs'
