@@ -101,12 +101,21 @@ class _Slot:
 
     path: TapPath
     values: list[Any] = field(default_factory=list)
-    versions: list[int] = field(default_factory=list)
+    versions: list[list[int]] = field(default_factory=list)
     frozen: bool = False
+
+    def keep(self, value: Any) -> None:
+        """Record ``value`` as it is now."""
+        if not self.frozen:
+            self.values.append(value)
+            self.versions.append(_versions(value))
 
 
 class Taps:
     """The taps of one network.
+
+    Paths are looked up whenever a recording starts, so a module that was
+    replaced meanwhile (by a SyncBN conversion, say) is found.
 
     Args:
         network: any module; it is not changed, and hooks are on it only
@@ -115,26 +124,32 @@ class Taps:
 
     Raises:
         KeyError: a path names no module.
+        TypeError: a tap is neither a path nor a list of paths.
+        ValueError: a path is not of the form that is understood.
     """
 
     def __init__(
         self, network: nn.Module, paths: Mapping[str, str | Sequence[str]]
     ) -> None:
+        self._network = network
         self._given = dict(paths)
         self.paths: dict[str, list[TapPath]] = {}
         self._is_list: dict[str, bool] = {}
-        self._modules: dict[str, list[nn.Module]] = {}
         for name, given in paths.items():
-            texts = [given] if isinstance(given, str) else list(given)
+            texts = [given] if isinstance(given, str) else given
+            if not isinstance(texts, (list, tuple)) or not texts:
+                raise TypeError(
+                    f'tap {name}={given!r}: give a module path or a list of '
+                    'module paths'
+                )
             expanded = [path for text in texts for path in expand_braces(text)]
             parsed = [TapPath.parse(path) for path in expanded]
             self.paths[name] = parsed
             self._is_list[name] = not isinstance(given, str) or (
                 len(parsed) > 1
             )
-            self._modules[name] = [
-                find_module(network, path.module, name) for path in parsed
-            ]
+            for path in parsed:
+                find_module(network, path.module, name)
 
     def on(self, network: nn.Module) -> Taps:
         """Return the same taps on another (copied) network."""
@@ -151,11 +166,9 @@ class Taps:
         record = Record(self._is_list)
         with ExitStack() as hooks:
             for name, paths in self.paths.items():
-                for path, module in zip(
-                    paths, self._modules[name], strict=True
-                ):
-                    slot = _Slot(path)
-                    record.slots.setdefault(name, []).append(slot)
+                record.slots[name] = [_Slot(path) for path in paths]
+                for slot in record.slots[name]:
+                    module = self._network.get_submodule(slot.path.module)
                     hooks.enter_context(_hooked(module, slot))
             yield record
 
@@ -166,37 +179,29 @@ class Taps:
 
 @contextmanager
 def _hooked(module: nn.Module, slot: _Slot) -> Iterator[None]:
-    def keep(value: Any) -> None:
-        if slot.frozen:
-            return
-        if slot.path.index is not None:
-            value = value[slot.path.index]
-        slot.values.append(value)
-        slot.versions.append(_version(value))
-
-    if slot.path.end == 'input':
-        handle = module.register_forward_pre_hook(
-            lambda _, args, kwargs: keep(
-                args[0]
-                if len(args) == 1 and slot.path.index is None
-                else args or tuple(kwargs.values())
-            ),
+    handle = (
+        module.register_forward_pre_hook(
+            lambda _, args, kwargs: slot.keep(args or tuple(kwargs.values())),
             with_kwargs=True,
         )
-    else:
-        handle = module.register_forward_hook(
-            lambda _, args, output: keep(output)
+        if slot.path.end == 'input'
+        else module.register_forward_hook(
+            lambda _, args, output: slot.keep(output)
         )
+    )
     try:
         yield
     finally:
         handle.remove()
 
 
-def _version(value: Any) -> int:
+def _versions(value: Any) -> list[int]:
+    """Return how often each tensor in ``value`` was written in place."""
+    if isinstance(value, (tuple, list)):
+        return [version for entry in value for version in _versions(entry)]
     if isinstance(value, torch.Tensor) and not value.is_inference():
-        return value._version
-    return 0
+        return [value._version]
+    return []
 
 
 class Record:
@@ -215,6 +220,10 @@ class Record:
             RuntimeError: its module did not run, or the tensor was
                 overwritten in place after it was recorded.
         """
+        if name not in self.slots:
+            raise KeyError(
+                f'"{name}" is not recorded; known: {", ".join(self.slots)}'
+            )
         tensors: list[torch.Tensor] = []
         for slot in self.slots[name]:
             if not slot.values:
@@ -223,7 +232,7 @@ class Record:
                     'this forward pass; tap another module'
                 )
             for value, version in zip(slot.values, slot.versions, strict=True):
-                if _version(value) != version:
+                if _versions(value) != version:
                     raise RuntimeError(
                         f'tap {name}="{slot.path}": the tensor was changed '
                         'in place by a following layer (an in-place '
@@ -250,6 +259,27 @@ class Record:
 
 
 def _tensors(value: Any, name: str, path: TapPath) -> list[torch.Tensor]:
+    """Return the tensors in what a module gave, or in its arguments."""
+    index = path.index
+    if path.end == 'input' and len(value) == 1:
+        value = value[0]
+        if isinstance(value, torch.Tensor) and index in (0, -1):
+            index = None
+    if index is not None:
+        count = len(value) if isinstance(value, (tuple, list)) else 1
+        if isinstance(value, torch.Tensor):
+            raise ValueError(
+                f'tap {name}="{path}": there is a single tensor, of shape '
+                f'{tuple(value.shape)}; leave out the index [{index}]'
+            )
+        if not isinstance(value, (tuple, list)) or not (
+            -count <= index < count
+        ):
+            raise ValueError(
+                f'tap {name}="{path}": there is no entry {index} in a '
+                f'{type(value).__name__} of {count}; correct the index'
+            )
+        value = value[index]
     if isinstance(value, torch.Tensor):
         return [value]
     if isinstance(value, (tuple, list)) and all(
@@ -257,7 +287,7 @@ def _tensors(value: Any, name: str, path: TapPath) -> list[torch.Tensor]:
     ):
         return list(value)
     raise TypeError(
-        f'tap {name}="{path}": the module gives a {type(value).__name__}, '
-        'not a tensor or a tuple of tensors; add an index, e.g. '
+        f'tap {name}="{path}": there is a {type(value).__name__}, not a '
+        'tensor or a tuple of tensors; add an index, e.g. '
         f'"{path}[0]", or tap a module inside it'
     )
