@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 # exp(logit) of unit vectors needs no maximum subtracted up to this bound on
 # the logits: sums of exp(60) stay far inside the range of float32.
@@ -78,10 +77,24 @@ class _BankRelationKL(Function):
         return loss.clamp_(min=0)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[Any, ...]:
-        (grad,) = ctx.saved_tensors
-        return grad * upstream, None, None, None, None, None
+        return scaled_gradient(ctx, upstream), None, None, None, None, None
+
+
+def scaled_gradient(ctx: Any, upstream: torch.Tensor) -> torch.Tensor:
+    """Return the gradient formed in the forward pass times ``upstream``.
+
+    Raises:
+        RuntimeError: the backward pass records a graph; the second
+            derivative would silently miss this loss.
+    """
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            'the fused relation losses can be differentiated only once: '
+            'backward was called with create_graph=True; call it without'
+        )
+    (grad,) = ctx.saved_tensors
+    return grad * upstream
 
 
 def row_kl_(

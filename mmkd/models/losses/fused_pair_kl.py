@@ -7,9 +7,12 @@ from typing import Any
 
 import torch
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
-from mmkd.models.losses.fused_bank_kl import MAX_SAFE_SCALE, row_kl_
+from mmkd.models.losses.fused_bank_kl import (
+    MAX_SAFE_SCALE,
+    row_kl_,
+    scaled_gradient,
+)
 
 # Elements of a tile, a few of which should fit into the processor's cache.
 TILE_ELEMENTS = {'cpu': 2**20, 'cuda': 2**25}
@@ -68,10 +71,8 @@ class _PairRelationKL(Function):
         return loss.clamp_(min=0)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[Any, ...]:
-        (grad,) = ctx.saved_tensors
-        return grad * upstream, None, None, None
+        return scaled_gradient(ctx, upstream), None, None, None
 
 
 class _Pair:
@@ -138,7 +139,7 @@ class _SharedPair(_Pair):
         if self.grad is not None:
             inverse = (weight / by_row[:2], weight / by_column[:2])
             for rows in self.tiles():
-                self.add_gradient(i, j, rows, *inverse)
+                self.add_gradient(self.grad, i, j, rows, *inverse)
         return loss * weight
 
     def columns(self, i: int, j: int, rows: slice) -> slice:
@@ -174,13 +175,14 @@ class _SharedPair(_Pair):
 
     def add_gradient(
         self,
+        grad: torch.Tensor,
         i: int,
         j: int,
         rows: slice,
         by_row: torch.Tensor,
         by_column: torch.Tensor,
     ) -> None:
-        """Add a tile's gradient, given weight / sum of E_s and of E_t."""
+        """Add to ``grad``, given weight / sum of E_s and of E_t."""
         columns = self.columns(i, j, rows)
         if self.keep:
             exp_s, exp_t, factor = self.views(i, j, rows)
@@ -190,11 +192,11 @@ class _SharedPair(_Pair):
             row, column = by_row[k, rows, None], by_column[k, columns]
             values *= torch.add(row, column, out=factor)
         exp_s -= exp_t
-        self.grad[i, rows].addmm_(exp_s, self.keys_s[j, columns])
+        grad[i, rows].addmm_(exp_s, self.keys_s[j, columns])
         right = self.right_of(i, j, rows)
         if right.start < right.stop:
             beyond = exp_s[:, right.start - columns.start :]
-            self.grad[j, right].addmm_(beyond.T, self.keys_s[i, rows])
+            grad[j, right].addmm_(beyond.T, self.keys_s[i, rows])
 
 
 class _SharpPair(_Pair):

@@ -80,10 +80,9 @@ def memory_relation(
     kd_temperature: float = 1.0,
 ) -> torch.Tensor:
     """Memory loss of unit rows (M, D) and a bank (V, D)."""
-    logits_s = student @ bank.T / temperature
-    logits_t = teacher.detach() @ bank.T / temperature
-    log_q = functional.log_softmax(logits_s / kd_temperature, dim=1)
-    p = functional.softmax(logits_t / kd_temperature, dim=1)
+    divisor = temperature * kd_temperature
+    log_q = functional.log_softmax(student @ bank.T / divisor, dim=1)
+    p = functional.softmax(teacher.detach() @ bank.T / divisor, dim=1)
     kl = functional.kl_div(log_q, p, reduction='batchmean')
     return kd_temperature**2 * kl
 

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mmkd.models.losses import KLDivLoss
+from mmkd.registry import MODELS
+from mmkd.testing.references import cirkd
+
+
+def test_golden(golden):
+    case = golden('cirkd', '01_kd_pixel_T1')
+    student = torch.from_numpy(case['student_logits']).requires_grad_()
+    teacher = torch.from_numpy(case['teacher_logits'])
+    loss = KLDivLoss(temperature=float(case['temperature']))(student, teacher)
+    loss.backward()
+    expected = torch.from_numpy(case['grad_student_logits'])
+    torch.testing.assert_close(
+        loss.item(), float(case['loss']), rtol=1e-5, atol=2e-6
+    )
+    error = (student.grad - expected).abs().max()
+    assert error <= 3e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize('shape', [(3, 5), (3, 5, 4), (2, 5, 3, 4)])
+@pytest.mark.parametrize('temperature', [1.0, 4.0])
+@pytest.mark.parametrize(
+    ('dtype', 'tolerance'), [(torch.float64, 1e-10), (torch.float32, 1e-5)]
+)
+def test_equals_loop(shape, temperature, dtype, tolerance):
+    student = torch.randn(shape, dtype=dtype, requires_grad=True)
+    teacher = torch.randn(shape, dtype=dtype)
+    ours = KLDivLoss(temperature)(student, teacher)
+    loop = cirkd.kl_div(student, teacher, temperature)
+    assert ours.dtype == dtype
+    grads = [torch.autograd.grad(loss, student)[0] for loss in (ours, loop)]
+    torch.testing.assert_close(ours, loop, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(*grads, rtol=tolerance, atol=tolerance)
+
+
+def test_target_epsilon_is_added_without_renormalising():
+    student = torch.randn(4, 6, dtype=torch.float64)
+    teacher = torch.randn(4, 6, dtype=torch.float64)
+    q = teacher.softmax(1) + 0.01
+    expected = (q * (q.log() - student.log_softmax(1))).sum() / 4
+    loss = KLDivLoss(target_epsilon=0.01)(student, teacher)
+    torch.testing.assert_close(loss, expected)
+    assert KLDivLoss()(student, teacher) != loss
+
+
+def test_equal_logits_give_zero_and_zero_gradient():
+    logits = torch.randn(2, 5, 3, 3, requires_grad=True)
+    loss = KLDivLoss(2.0)(logits, logits.detach())
+    loss.backward()
+    assert loss.item() == pytest.approx(0, abs=1e-7)
+    assert logits.grad.abs().max() < 1e-7
+
+
+def test_weight_scales_linearly_and_lists_are_summed():
+    pairs = [(torch.randn(2, 5, 3), torch.randn(2, 5, 3)) for _ in range(3)]
+    students, teachers = map(list, zip(*pairs, strict=True))
+    single = [KLDivLoss()(s, t) for s, t in pairs]
+    total = KLDivLoss(loss_weight=0.3)(students, teachers)
+    torch.testing.assert_close(total, 0.3 * sum(single))
+
+
+@pytest.mark.parametrize('detach', [True, False])
+def test_gradient_to_the_teacher_only_if_asked(detach):
+    student = torch.randn(2, 4, requires_grad=True)
+    teacher = torch.randn(2, 4, requires_grad=True)
+    KLDivLoss(detach_target=detach)(student, teacher).backward()
+    assert (teacher.grad is None) == detach
+    assert student.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(dtype):
+    student = (100 * torch.randn(2, 5, 3)).to(dtype).requires_grad_()
+    teacher = (100 * torch.randn(2, 5, 3)).to(dtype)
+    loss = KLDivLoss()(student, teacher)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert loss.isfinite() and student.grad.isfinite().all()
+    expected = KLDivLoss()(student.detach().float(), teacher.float())
+    torch.testing.assert_close(loss.detach(), expected)
+
+
+def test_extreme_logits_are_finite():
+    student = torch.tensor([[1e4, -1e4, 0.0]], requires_grad=True)
+    loss = KLDivLoss()(student, -student.detach())
+    loss.backward()
+    assert loss.isfinite() and student.grad.isfinite().all()
+
+
+def test_gradcheck():
+    student = torch.randn(2, 3, 2, dtype=torch.float64, requires_grad=True)
+    teacher = torch.randn(2, 3, 2, dtype=torch.float64, requires_grad=True)
+    loss = KLDivLoss(3.0, target_epsilon=1e-3, detach_target=False)
+    assert torch.autograd.gradcheck(loss, (student, teacher))
+
+
+def test_registered():
+    loss = MODELS.build(dict(type='mmkd.KLDivLoss', temperature=4.0))
+    assert isinstance(loss, KLDivLoss) and loss.temperature == 4.0
+
+
+@pytest.mark.parametrize(
+    ('student', 'teacher', 'message'),
+    [
+        ((2, 11, 3), (2, 19, 3), 'teacher predicts 19 classes, student 11'),
+        ((2, 5, 3), (2, 5, 4), r'\(2, 5, 3\), teacher logits \(2, 5, 4\)'),
+        ((5,), (5,), r'expected logits \(N, K, ...\)'),
+    ],
+)
+def test_wrong_shapes(student, teacher, message):
+    with pytest.raises(ValueError, match=message):
+        KLDivLoss()(torch.zeros(student), torch.zeros(teacher))
+
+
+def test_wrong_lengths_and_settings():
+    logits = torch.zeros(2, 3)
+    with pytest.raises(ValueError, match='2 student and 1 teacher tensors'):
+        KLDivLoss()([logits, logits], [logits])
+    with pytest.raises(ValueError, match='temperature=0 must be positive'):
+        KLDivLoss(temperature=0)
+    with pytest.raises(ValueError, match='target_epsilon=-1'):
+        KLDivLoss(target_epsilon=-1)
