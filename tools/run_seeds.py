@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -38,9 +39,9 @@ def parse_args() -> argparse.Namespace:
         '--metric', default='mIoU', help='key that chose the best checkpoint'
     )
     parser.add_argument(
-        'train_args',
-        nargs=argparse.REMAINDER,
-        help='after "--": passed on to tools/train.py',
+        '--train-args',
+        default='',
+        help='passed on to tools/train.py, as one quoted text',
     )
     return parser.parse_args()
 
@@ -88,7 +89,7 @@ def run_one(config: Path, seed: int, args: argparse.Namespace) -> None:
         return
     work_dir = args.work_dir / config.stem / f'seed{seed}'
     start = time.time()
-    extra = [arg for arg in args.train_args if arg != '--']
+    extra = shlex.split(args.train_args)
     resume = ['--resume'] if (work_dir / 'last_checkpoint').exists() else []
     run(
         'train.py', config, '--work-dir', work_dir, '--seed', seed,
