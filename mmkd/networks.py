@@ -84,27 +84,38 @@ def network_dict(spec: NetworkSpec, scope: str | None = None) -> ConfigDict:
                 f'the network dict has neither "type" nor "config", only '
                 f'{sorted(spec)}: give a model dict or dict(config=...)'
             )
-        model = ConfigDict(copy.deepcopy(dict(spec)))
+        model = _plain_network(ConfigDict(copy.deepcopy(dict(spec))))
         model.setdefault('_scope_', scope or _current_scope())
         return model
+    unknown = sorted(set(spec) - {'config', 'cfg_options'})
+    if unknown:
+        raise KeyError(
+            f'the network dict(config="{spec["config"]}") has the unknown key '
+            f'{unknown}: only "cfg_options" is read beside "config" (weights '
+            'of a student are given by load_from or its init_cfg)'
+        )
     config = load_config(spec['config'])
     config.merge_from_dict(dict(spec.get('cfg_options') or {}))
     if 'model' not in config:
         raise KeyError(f'config="{spec["config"]}" has no key "model"')
-    model = _plain_network(copy.deepcopy(config.model))
+    model = copy.deepcopy(config.model)
+    if config.get('data_preprocessor') is not None:
+        model.setdefault('data_preprocessor', config.data_preprocessor)
+    model = _plain_network(model)
     package = spec['config'].partition('::')[0]
     own_scope = package if '::' in spec['config'] else None
     model.setdefault(
         '_scope_',
         config.get('default_scope') or own_scope or scope or _current_scope(),
     )
-    if config.get('data_preprocessor') is not None:
-        model.setdefault('data_preprocessor', config.data_preprocessor)
     return model
 
 
 def _plain_network(model: ConfigDict) -> ConfigDict:
-    """Return the student if ``model`` is a distiller's dict."""
+    """Return the student if ``model`` is a distiller's dict.
+
+    It gets the data preprocessor that the distiller trains it with.
+    """
     while 'student' in model:
         preprocessor = model.get('data_preprocessor')
         student = model['student']
@@ -114,7 +125,7 @@ def _plain_network(model: ConfigDict) -> ConfigDict:
             else network_dict(student)
         )
         if preprocessor is not None:
-            model.setdefault('data_preprocessor', preprocessor)
+            model['data_preprocessor'] = preprocessor
     return model
 
 
@@ -166,25 +177,27 @@ def load_network_weights(
         state = strip_prefix(state, 'student.')
     elif state and all(key.startswith('module.') for key in state):
         state = strip_prefix(state, 'module.')
-    problems = _key_problems(network.state_dict(), state)
-    if problems:
+    try:  # with the conversions of old key names that networks bring along
+        network.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        own = network.state_dict()
+        problems = _key_problems(own, state) or [str(error)]
         message = (
             f'{role} checkpoint="{checkpoint}" does not fit the '
             f'{type(network).__name__}: ' + '; '.join(problems)
         )
-        if strict:
-            raise ValueError(
-                f'{message}. Give the checkpoint of this very network, or '
-                f'set {role}=dict(strict=False) to load what fits'
-            )
-        print_log(message, logger='current', level=logging.WARNING)
-        own = network.state_dict()
-        state = {
+        fitting = {
             key: value
             for key, value in state.items()
             if key in own and own[key].shape == value.shape
         }
-    network.load_state_dict(state, strict=strict)
+        if strict or not fitting:
+            cure = 'Give the checkpoint of this very network'
+            if fitting:
+                cure += f', or set {role}=dict(strict=False) to load what fits'
+            raise ValueError(f'{message}. {cure}') from None
+        print_log(message, logger='current', level=logging.WARNING)
+        network.load_state_dict(fitting, strict=False)
     return aux
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _codecs
 import pickle
+from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -26,17 +27,21 @@ def _history_statistic(owner: Any, name: str) -> Any:
     return getattr(owner, name)
 
 
-# torch finds an allowed global by module and qualified name.
-_history_statistic.__module__ = '__builtin__'
-_history_statistic.__qualname__ = 'getattr'
-
-
-def _history_statistic_py3(owner: Any, name: str) -> Any:
+def _history_statistic_py2(owner: Any, name: str) -> Any:
     return _history_statistic(owner, name)
 
 
-_history_statistic_py3.__module__ = 'builtins'
-_history_statistic_py3.__qualname__ = 'getattr'
+def _pose_as_getattr(function: Any, module: str) -> None:
+    """Give ``function`` the name by which torch finds an allowed global.
+
+    That is the qualified name; in torch 2.4 the plain one.
+    """
+    function.__module__ = module
+    function.__qualname__ = function.__name__ = 'getattr'
+
+
+_pose_as_getattr(_history_statistic, 'builtins')
+_pose_as_getattr(_history_statistic_py2, '__builtin__')
 
 
 def _safe_classes() -> list[Any]:
@@ -47,7 +52,7 @@ def _safe_classes() -> list[Any]:
     return [
         HistoryBuffer,
         _history_statistic,
-        _history_statistic_py3,
+        _history_statistic_py2,
         reconstruct,
         scalar,
         _codecs.encode,
@@ -122,10 +127,23 @@ def read_checkpoint(
 
 
 def strip_prefix(state_dict: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Return the entries below ``prefix``, without it."""
+    """Return the entries below ``prefix``, without it.
+
+    The versions of the modules that wrote them are kept.
+    """
+    part = OrderedDict(_below(state_dict, prefix))
+    versions = getattr(state_dict, '_metadata', None)
+    if versions is not None:
+        part._metadata = OrderedDict(  # type: ignore[attr-defined]
+            {'': versions.get(prefix[:-1], {}), **_below(versions, prefix)}
+        )
+    return part
+
+
+def _below(entries: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {
         key[len(prefix) :]: value
-        for key, value in state_dict.items()
+        for key, value in entries.items()
         if key.startswith(prefix)
     }
 
