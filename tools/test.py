@@ -33,12 +33,18 @@ from mmkd.utils.setup import (  # noqa: E402
     without_sync_batchnorm,
 )
 
-# How each repository's visualisation hook is told to write files.
-DRAWING = dict(
-    mmseg=dict(type='SegVisualizationHook', draw=True, interval=1),
-    mmdet=dict(type='DetVisualizationHook', draw=True, interval=1),
-    mmpretrain=dict(type='VisualizationHook', enable=True, interval=1),
-    mmpose=dict(type='PoseVisualizationHook', enable=True, interval=1),
+# Visualizer and hook of each repository, and how the hook is switched on.
+DRAWING: dict[str, tuple[str, dict[str, Any]]] = dict(
+    mmseg=('SegLocalVisualizer', dict(type='SegVisualizationHook', draw=True)),
+    mmdet=('DetLocalVisualizer', dict(type='DetVisualizationHook', draw=True)),
+    mmpretrain=(
+        'UniversalVisualizer',
+        dict(type='VisualizationHook', enable=True),
+    ),
+    mmpose=(
+        'PoseLocalVisualizer',
+        dict(type='PoseVisualizationHook', enable=True),
+    ),
 )
 
 
@@ -104,13 +110,16 @@ def draw_predictions(config: Config, folder: str) -> None:
             f'--show-dir: a network of {scope} cannot be drawn; use '
             f'{", ".join(DRAWING)}'
         )
-    hook = dict(DRAWING[scope], _scope_=scope)
+    visualizer, hook = DRAWING[scope]
+    hook = dict(hook, _scope_=scope, interval=1)
     if scope in ('mmpretrain', 'mmpose'):
         hook['out_dir'] = folder
     config.setdefault('default_hooks', {})
     config.default_hooks.visualization = hook
     config.visualizer = dict(
-        config.get('visualizer') or {},
+        type=visualizer,
+        _scope_=scope,
+        name='visualizer',
         save_dir=folder,
         vis_backends=[dict(type='LocalVisBackend')],
     )
