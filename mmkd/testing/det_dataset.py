@@ -22,6 +22,7 @@ class SyntheticDetDataset(BaseDetDataset):
         num_objects: objects in each scene.
         seed: number of the collection of scenes.
         split: 'train', 'val' or 'test'.
+        clutter: strokes and patches on the ground, 0 to 1.
         kwargs: further arguments of mmdetection's ``BaseDetDataset``.
     """
 
@@ -34,10 +35,11 @@ class SyntheticDetDataset(BaseDetDataset):
         num_objects: int = 5,
         seed: int = 0,
         split: str = 'train',
+        clutter: float = 1.0,
         **kwargs: Any,
     ) -> None:
         self.requests = scene_requests(
-            num_samples, size, num_objects, seed, split
+            num_samples, size, num_objects, seed, split, clutter=clutter
         )
         super().__init__(**kwargs)
 

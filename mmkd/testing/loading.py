@@ -20,6 +20,7 @@ def scene_requests(
     seed: int,
     split: str,
     main_class: int | None = None,
+    clutter: float = 1.0,
 ) -> list[dict[str, Any]]:
     """Keywords of :func:`cached_scene` for each scene of a data set.
 
@@ -44,6 +45,7 @@ def scene_requests(
             num_objects=num_objects,
             seed=seed,
             main_class=main_class,
+            clutter=clutter,
         )
         for i in range(num_samples)
     ]

@@ -59,6 +59,7 @@ class SyntheticPoseDataset(BaseCocoStyleDataset):
         num_objects: objects in each scene.
         seed: number of the collection of scenes.
         split: 'train', 'val' or 'test'.
+        clutter: strokes and patches on the ground, 0 to 1.
         kwargs: further arguments of mmpose's ``BaseCocoStyleDataset``.
     """
 
@@ -71,13 +72,22 @@ class SyntheticPoseDataset(BaseCocoStyleDataset):
         num_objects: int = 4,
         seed: int = 0,
         split: str = 'train',
+        clutter: float = 1.0,
         **kwargs: Any,
     ) -> None:
         self.requests = scene_requests(
             num_samples, size, num_objects, seed, split,
             main_class=OBJECTS.index('figure'),
+            clutter=clutter,
         )  # fmt: skip
         super().__init__(**kwargs)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        data_list = super().load_data_list()
+        for info in data_list:
+            if isinstance(info['scene'], list):  # one entry per figure
+                info['scene'] = info['scene'][0]
+        return data_list
 
     def _load_annotations(self) -> tuple[list[dict], list[dict]]:
         instances: list[dict] = []

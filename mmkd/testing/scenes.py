@@ -58,6 +58,7 @@ def make_scene(
     num_objects: int = 5,
     seed: int = 0,
     main_class: int | None = None,
+    clutter: float = 1.0,
 ) -> Scene:
     """Draw scene number ``index``.
 
@@ -70,14 +71,20 @@ def make_scene(
         num_objects: objects drawn, the main object included, 1 to 200.
         seed: number of the whole collection, >= 0.
         main_class: class of the main object; drawn at random if None.
+        clutter: strokes and patches on the ground, 0 (none) to 1 (many).
 
     Raises:
         ValueError: an argument is out of range.
     """
     height, width = _checked(index, size, num_objects, seed, main_class)
+    if not 0 <= clutter <= 1:
+        raise ValueError(
+            f'make_scene: clutter={clutter} must be 0 to 1; set it in the '
+            'data set'
+        )
     rng = np.random.default_rng((seed, index))
     image = paint_ground(rng, height, width)
-    paint_clutter(rng, image)
+    paint_clutter(rng, image, clutter)
 
     classes = rng.integers(len(OBJECTS), size=num_objects)
     main = num_objects - 1 - int(num_objects > 1 and rng.random() < 0.5)
@@ -131,9 +138,10 @@ def cached_scene(
     num_objects: int,
     seed: int,
     main_class: int | None = None,
+    clutter: float = 1.0,
 ) -> Scene:
     """:func:`make_scene`, remembering the last 4096 scenes."""
-    return make_scene(index, size, num_objects, seed, main_class)
+    return make_scene(index, size, num_objects, seed, main_class, clutter)
 
 
 def _checked(

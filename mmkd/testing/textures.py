@@ -9,9 +9,10 @@ import numpy as np
 def paint_ground(
     rng: np.random.Generator, height: int, width: int
 ) -> np.ndarray:
-    """Mottled ground (H, W, 3), uint8, of a random colour."""
-    ground = np.full((height, width, 3), _colour(rng), np.float32)
-    for cells, strength in ((3, 45), (9, 25), (24, 18)):
+    """Mottled ground (H, W, 3), uint8, of a random dull colour."""
+    colour = 0.3 * _colour(rng) + 0.7 * rng.uniform(40, 200)
+    ground = np.full((height, width, 3), colour, np.float32)
+    for cells, strength in ((3, 25), (9, 20), (24, 15)):
         noise = rng.uniform(-strength, strength, size=(cells, cells, 3))
         ground += cv2.resize(
             noise.astype(np.float32), (width, height),
@@ -20,11 +21,13 @@ def paint_ground(
     return np.clip(ground, 0, 255).astype(np.uint8)
 
 
-def paint_clutter(rng: np.random.Generator, image: np.ndarray) -> None:
+def paint_clutter(
+    rng: np.random.Generator, image: np.ndarray, amount: float = 1.0
+) -> None:
     """Paint strokes and irregular patches, which belong to the ground."""
     height, width = image.shape[:2]
     side = min(height, width)
-    for _ in range(4):
+    for _ in range(round(4 * amount)):
         mask = np.zeros((height, width), np.uint8)
         angles = np.sort(rng.uniform(0, 2 * np.pi, size=7))
         radii = rng.uniform(0.04, 0.2, size=7) * side
@@ -33,7 +36,7 @@ def paint_clutter(rng: np.random.Generator, image: np.ndarray) -> None:
         patch = np.rint(circle * radii[:, None] + centre).astype(np.int32)
         cv2.fillPoly(mask, [patch], 1)
         paint_texture(rng, image, mask)
-    for _ in range(10):
+    for _ in range(round(10 * amount)):
         start = rng.uniform(0, 1, size=2) * (width, height)
         end = start + rng.uniform(-0.35, 0.35, size=2) * side
         cv2.line(
