@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModel
-from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
 from mmkd.taps import Tensors
@@ -169,20 +168,6 @@ class BaseDistiller(BaseModel):
                     'Lower optim_wrapper.optimizer.lr, clip gradients, or '
                     'look for bad samples; without --amp, float32 is used'
                 )
-
-
-def build_preprocessor(
-    given: nn.Module | dict | None, network: nn.Module, scope: str | None
-) -> nn.Module | dict | None:
-    """Return ``given`` as a module, or the network's own preprocessor."""
-    if given is None:
-        return getattr(network, 'data_preprocessor', None)
-    if isinstance(given, nn.Module):
-        return given
-    cfg = dict(given)
-    if scope is not None:
-        cfg.setdefault('_scope_', scope)
-    return ROOT_MODELS.build(cfg)
 
 
 def describe_range(tensors: Tensors | None) -> str:

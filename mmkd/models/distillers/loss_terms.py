@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
+from mmengine.model import ModuleDict
+from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
 from mmkd.models.distillers.batch import BatchInfo
@@ -57,8 +61,8 @@ class LossTerm:
             **{extra: info[extra] for extra in self.extras},
         )
         if isinstance(result, torch.Tensor):
-            result = {f'loss_{self.name}': result}
-        elif not isinstance(result, dict) or not all(
+            return {f'loss_{self.name}': result * self.weight}
+        if not isinstance(result, dict) or not all(
             key.startswith('loss_') for key in result
         ):
             raise TypeError(
@@ -88,6 +92,54 @@ class LossTerm:
         return ', '.join([*parts, *self.extras])
 
 
+def build_losses(
+    configs: Mapping[str, Mapping[str, Any]],
+    num_teachers: int,
+    has_views: bool = False,
+) -> tuple[ModuleDict, list[LossTerm]]:
+    """Build the losses of a config and bind them to what they read.
+
+    With several teachers, a loss that reads one and does not say which by
+    ``teacher=k`` is built once for each, with weight 1 / number.
+
+    Raises:
+        KeyError, ValueError, TypeError: the message names the loss.
+    """
+    losses, terms = ModuleDict(), []
+    for name, config in configs.items():
+        cfg = copy.deepcopy(dict(config))
+        if 'on' not in cfg:
+            raise KeyError(
+                f'losses.{name} has no key "on": name the tap or auxiliary '
+                'head that it reads'
+            )
+        on, index = cfg.pop('on'), cfg.pop('teacher', None)
+        if index is not None and not 0 <= index < num_teachers:
+            raise ValueError(
+                f'losses.{name}: teacher={index}, but there are '
+                f'{num_teachers} teachers (counted from 0)'
+            )
+        loss = ROOT_MODELS.build(copy.deepcopy(cfg))
+        term = bind_loss(
+            name, loss, on, has_teacher=num_teachers > 0, has_views=has_views
+        )
+        if not term.teacher or index is not None or num_teachers == 1:
+            losses[name] = loss
+            terms.append(replace(term, teacher_index=index or 0))
+            continue
+        for k in range(num_teachers):
+            key = f'{name}_t{k}'
+            if key in configs:
+                raise ValueError(
+                    f'losses.{key} has the name that losses.{name} gets for '
+                    f'teacher {k}: rename one'
+                )
+            losses[key] = ROOT_MODELS.build(copy.deepcopy(cfg))
+            share = replace(term, name=key, weight=1 / num_teachers)
+            terms.append(replace(share, teacher_index=k))
+    return losses, terms
+
+
 def bind_loss(
     name: str,
     loss: nn.Module,
@@ -99,8 +151,8 @@ def bind_loss(
     """Match ``on`` with the signature of the loss's ``forward``.
 
     A name or list of names stands for the student's tensors followed by the
-    teacher's; a loss that takes only as many tensors as there are names gets
-    the student's alone.
+    teacher's; a loss that takes only as many tensors as there are names, none
+    of them called a teacher's, gets the student's alone.
 
     Raises:
         TypeError: ``forward`` needs what cannot be supplied.
@@ -120,7 +172,9 @@ def bind_loss(
         teacher = _names(on.get('teacher', ()))
     else:
         student = _names(on)
-        alone = len(tensors) == len(student)
+        alone = len(tensors) == len(student) and not any(
+            'teacher' in tensor for tensor in tensors
+        )
         teacher = () if alone else student
     if teacher and not has_teacher:
         raise TypeError(

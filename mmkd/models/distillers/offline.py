@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import ModuleDict
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from mmkd.models.distillers.base import BaseDistiller, build_preprocessor
+from mmkd.models.distillers.base import BaseDistiller
 from mmkd.models.distillers.batch import BatchInfo
 from mmkd.models.distillers.dry_run import dry_run as run_dry
-from mmkd.models.distillers.loss_terms import LossTerm, bind_loss
+from mmkd.models.distillers.loss_terms import build_losses
 from mmkd.models.distillers.sides import (
-    Teacher,
     build_aux_heads,
     named_tensors,
     names_needed,
+    paths_by_side,
+    require_paths,
 )
 from mmkd.models.distillers.summary import summarize
 from mmkd.models.distillers.task_loss import loss_on_rows
+from mmkd.models.distillers.teacher import Teacher, build_teachers
 from mmkd.networks import build_network, network_dict
 from mmkd.registry import MODELS
 from mmkd.taps import Taps, Tensors
@@ -85,85 +84,29 @@ class OfflineDistiller(BaseDistiller):
     ) -> None:
         self.refuse_network_keys(unexpected)
         student_dict = network_dict(student)
-        scope = student_dict['_scope_']
+        if isinstance(data_preprocessor, Mapping):
+            # Each repository completes the dict of its networks in its way.
+            student_dict['data_preprocessor'] = data_preprocessor
         network = build_network(student_dict)
-        super().__init__(
-            build_preprocessor(data_preprocessor, network, scope),
-            check_labels,
-            init_cfg,
-        )
+        if not isinstance(data_preprocessor, nn.Module):
+            data_preprocessor = getattr(network, 'data_preprocessor', None)
+        super().__init__(data_preprocessor, check_labels, init_cfg)
         self.student = network
         self.check_finite = check_finite
         self.views = ROOT_MODELS.build(dict(views)) if views else None
 
-        self._teachers = self._build_teachers(teacher, scope)
-        self.losses = ModuleDict()
-        self.terms: list[LossTerm] = []
-        self._build_losses(losses or {})
+        self._teachers = build_teachers(
+            teacher, self.data_preprocessor, student_dict['_scope_']
+        )
+        self.losses, self.terms = build_losses(
+            losses or {}, len(self._teachers), self.views is not None
+        )
         self._bind(dict(taps or {}), dict(aux_heads or {}))
 
         report = run_dry(self, input_shape) if dry_run else None
         print_log(summarize(self, report), logger='current')
 
     # -- building ---------------------------------------------------------
-
-    def _build_teachers(self, given: Any, scope: str) -> tuple[Teacher, ...]:
-        """Build the teachers; a tuple, so that they are not submodules."""
-        if given is None:
-            return ()
-        specs = given if isinstance(given, (list, tuple)) else [given]
-        teachers = []
-        for spec in specs:
-            if not isinstance(spec, Mapping) or not (
-                {'config', 'checkpoint'} <= set(spec)
-            ):
-                raise KeyError(
-                    f'model.teacher={spec!r}: give dict(config=..., '
-                    'checkpoint=...), a list of those, or None'
-                )
-            teachers.append(
-                Teacher(
-                    student_preprocessor=self.data_preprocessor,
-                    scope=scope,
-                    **copy.deepcopy(dict(spec)),
-                )
-            )
-        return tuple(teachers)
-
-    def _build_losses(self, configs: Mapping[str, Any]) -> None:
-        for name, config in configs.items():
-            cfg = copy.deepcopy(dict(config))
-            if 'on' not in cfg:
-                raise KeyError(
-                    f'losses.{name} has no key "on": name the tap or '
-                    'auxiliary head that it reads'
-                )
-            on = cfg.pop('on')
-            index = cfg.pop('teacher', None)
-            count = len(self._teachers)
-            if index is not None and not 0 <= index < count:
-                raise ValueError(
-                    f'losses.{name}: teacher={index}, but there are {count} '
-                    'teachers (counted from 0)'
-                )
-            loss = ROOT_MODELS.build(copy.deepcopy(cfg))
-            term = bind_loss(
-                name,
-                loss,
-                on,
-                has_teacher=count > 0,
-                has_views=self.views is not None,
-            )
-            if not term.teacher or index is not None or count == 1:
-                self.losses[name] = loss
-                self.terms.append(replace(term, teacher_index=index or 0))
-                continue
-            for k in range(count):
-                key = f'{name}_t{k}'
-                self.losses[key] = ROOT_MODELS.build(copy.deepcopy(cfg))
-                self.terms.append(
-                    replace(term, name=key, teacher_index=k, weight=1 / count)
-                )
 
     def _bind(self, taps: dict[str, Any], aux: dict[str, Any]) -> None:
         """Connect losses, auxiliary heads and taps on both sides."""
@@ -187,20 +130,34 @@ class OfflineDistiller(BaseDistiller):
                     f'losses read "{name}", which is neither in taps nor in '
                     f'aux_heads; known: {", ".join(known) or "none"}'
                 )
-        sides = {
-            side: {n: _of_side(p, side, n) for n, p in taps.items()}
-            for side in ('student', 'teacher')
-        }
-        self.student_wanted = list(dict.fromkeys(student_wanted))
-        tap_names, head_names = names_needed(self.student_wanted, aux)
         for name in names_needed(list(aux), aux)[0]:
             if name not in taps:
                 raise KeyError(
                     f'aux_heads read "{name}", which is neither in taps nor '
                     f'in aux_heads; known: {", ".join(known) or "none"}'
                 )
-        used = {n: p for n, p in sides['student'].items() if p is not None}
-        self.student_taps = Taps(self.student, used)
+        paths = {
+            side: {
+                name: path[side]
+                for name, path in paths_by_side(taps).items()
+                if side in path
+            }
+            for side in ('student', 'teacher')
+        }
+        self.student_wanted = list(dict.fromkeys(student_wanted))
+        tap_names, head_names = names_needed(self.student_wanted, aux)
+        require_paths(tap_names, paths['student'], 'student')
+        of_teacher = names_needed(
+            [name for term in self.terms for name in term.teacher], aux
+        )[0]
+        self.student_taps = Taps(
+            self.student,
+            {
+                name: path
+                for name, path in paths['student'].items()
+                if name in tap_names or name not in of_teacher
+            },
+        )
         self.aux_configs = {name: aux[name] for name in head_names}
         self.aux_heads = build_aux_heads(self.aux_configs, self.student)
         for index, teacher in enumerate(self._teachers):
@@ -210,7 +167,10 @@ class OfflineDistiller(BaseDistiller):
                 if term.teacher_index == index
                 for name in term.teacher
             ]
-            teacher.attach(sides['teacher'], aux, list(dict.fromkeys(wanted)))
+            require_paths(
+                names_needed(wanted, aux)[0], paths['teacher'], 'teacher'
+            )
+            teacher.attach(paths['teacher'], aux, list(dict.fromkeys(wanted)))
             head_names += list(teacher.aux_heads)
         idle = sorted(set(aux) - set(head_names))
         if idle:
@@ -293,15 +253,9 @@ class OfflineDistiller(BaseDistiller):
         learned = named_tensors(
             record, self.aux_heads, self.aux_configs, self.student_wanted
         )
-        return dict(losses), learned
-
-
-def _of_side(path: Any, side: str, name: str) -> Any:
-    """Return the path of one side; None if the tap is not on that side."""
-    if not isinstance(path, Mapping):
-        return path
-    if not set(path) <= {'student', 'teacher'}:
-        raise KeyError(
-            f'taps.{name}={dict(path)}: write dict(student=..., teacher=...)'
-        )
-    return path.get(side)
+        # mmengine logs the sum of all losses as "loss".
+        own = {
+            'loss_task' if key == 'loss' else key: value
+            for key, value in losses.items()
+        }
+        return own, learned

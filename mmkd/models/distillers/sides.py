@@ -1,4 +1,4 @@
-"""A network with its taps and auxiliary heads: one side of a distillation."""
+"""Taps and auxiliary heads of one side of a distillation."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from mmengine.model import ModuleDict
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from mmkd.models.distillers.normalization import Renormalize
-from mmkd.networks import build_network, freeze, load_network_weights
-from mmkd.taps import Record, Taps, Tensors
-from mmkd.utils.checkpoints import strip_prefix
+from mmkd.taps import Record, Tensors
 
 
 def aux_head_inputs(config: Mapping[str, Any]) -> list[str]:
@@ -96,95 +92,27 @@ def names_needed(
     return taps, heads
 
 
-class Teacher(nn.Module):
-    """A frozen network with its taps and auxiliary heads.
+def paths_by_side(taps: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return tap name -> ``dict(student=path, teacher=path)``."""
+    sides = {}
+    for name, path in taps.items():
+        if not isinstance(path, Mapping):
+            path = dict(student=path, teacher=path)
+        if not path or not set(path) <= {'student', 'teacher'}:
+            raise KeyError(
+                f'taps.{name}={dict(path)}: write dict(student=..., '
+                'teacher=...), or one path for both'
+            )
+        sides[name] = path
+    return sides
 
-    Always in eval mode, without gradients. A distiller keeps it outside its
-    own modules: it is in no ``state_dict``, optimizer or averaged copy.
 
-    Args:
-        config: config name of the network, or a model dict.
-        checkpoint: its weights; required.
-        student_preprocessor: made the images that the teacher is shown.
-        strict: refuse a checkpoint that does not fit exactly.
-        allow_pickle: read a checkpoint with arbitrary objects.
-        cfg_options: changes to the config.
-        scope: repository of a model dict without ``_scope_``.
-    """
-
-    def __init__(
-        self,
-        config: Any,
-        checkpoint: str,
-        student_preprocessor: nn.Module,
-        *,
-        strict: bool = True,
-        allow_pickle: bool = False,
-        cfg_options: Mapping[str, Any] | None = None,
-        scope: str | None = None,
-    ) -> None:
-        super().__init__()
-        spec = config
-        if isinstance(config, str):
-            spec = dict(config=config, cfg_options=cfg_options)
-        self.network = build_network(spec, scope)
-        self._aux_weights = load_network_weights(
-            self.network,
-            checkpoint,
-            strict=strict,
-            allow_pickle=allow_pickle,
-            role='teacher',
-        )
-        self.checkpoint = checkpoint
-        own: Any = getattr(self.network, 'data_preprocessor', None)
-        self.renormalize: nn.Module = nn.Identity()
-        if getattr(own, 'mean', None) is not None:
-            self.renormalize = Renormalize(student_preprocessor, own)
-        self.aux_heads = ModuleDict()
-        self.aux_configs: dict[str, Mapping[str, Any]] = {}
-        self.taps = Taps(self.network, {})
-        self.wanted: list[str] = []
-        freeze(self)
-
-    def attach(
-        self,
-        paths: Mapping[str, Any],
-        aux_configs: Mapping[str, Mapping[str, Any]],
-        wanted: Sequence[str],
-    ) -> None:
-        """Prepare the tensors called ``wanted`` (taps, auxiliary heads)."""
-        tap_names, head_names = names_needed(wanted, aux_configs)
-        self.wanted = list(wanted)
-        self.taps = Taps(self.network, {n: paths[n] for n in tap_names})
-        self.aux_configs = {name: aux_configs[name] for name in head_names}
-        self.aux_heads = build_aux_heads(self.aux_configs, self.network)
-        for name, head in self.aux_heads.items():
-            weights = strip_prefix(self._aux_weights, f'aux_heads.{name}.')
-            own = head.state_dict()
-            if own.keys() != weights.keys():
-                raise ValueError(
-                    f'teacher checkpoint="{self.checkpoint}" has no weights '
-                    f'of the auxiliary head "{name}" that the losses read on '
-                    "the teacher's side: train the teacher with aux_heads="
-                    f'dict({name}=...) first (OfflineDistiller, teacher=None)'
-                )
-            head.load_state_dict(weights)
-        self._aux_weights = {}
-        freeze(self)
-
-    @torch.no_grad()
-    def forward(self, images: torch.Tensor) -> dict[str, Tensors]:
-        """Return the wanted tensors for the student's images."""
-        with self.taps.recording() as record:
-            self.network(self.renormalize(images), mode='tensor')
-        return named_tensors(
-            record, self.aux_heads, self.aux_configs, self.wanted
-        )
-
-    def train(self, mode: bool = True) -> Teacher:
-        """Stay in eval mode."""
-        return super().train(False)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Teacher:
-        """Share the frozen teacher between copies (averaged models)."""
-        return self
+def require_paths(
+    names: Sequence[str], paths: Mapping[str, Any], side: str
+) -> None:
+    for name in names:
+        if name not in paths:
+            raise KeyError(
+                f'a loss reads "{name}" of the {side}, but taps.{name} gives '
+                f'no path there: add {side}="module.path" to it'
+            )
