@@ -23,8 +23,9 @@ from mmengine.config import Config  # noqa: E402
 from mmengine.dist import is_main_process  # noqa: E402
 from mmengine.runner import Runner  # noqa: E402
 
-from mmkd.networks import load_network_weights, network_dict  # noqa: E402
+from mmkd.networks import load_network_weights  # noqa: E402
 from mmkd.utils.errors import one_line_errors  # noqa: E402
+from mmkd.utils.export import deployed_network  # noqa: E402
 from mmkd.utils.setup import (  # noqa: E402
     add_run_arguments,
     load_run_config,
@@ -69,9 +70,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def apply_arguments(config: Config, args: argparse.Namespace) -> None:
-    config.model = network_dict(
-        dict(config=args.config, cfg_options=args.cfg_options)
-    )
+    config.model = deployed_network(config)
     config.load_from = None
     config.resume = False
     for key in ('test_dataloader', 'test_cfg', 'test_evaluator'):

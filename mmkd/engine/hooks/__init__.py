@@ -1,5 +1,6 @@
 """Hooks."""
 
+from mmkd.engine.hooks.export_student_hook import ExportStudentHook
 from mmkd.engine.hooks.step_seed_hook import StepSeedHook
 
-__all__ = ['StepSeedHook']
+__all__ = ['ExportStudentHook', 'StepSeedHook']

@@ -1,0 +1,75 @@
+"""Plain checkpoints of the deployed network at the end of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.dist import master_only
+from mmengine.hooks import EMAHook, Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from mmkd.networks import load_network_weights
+from mmkd.registry import HOOKS
+from mmkd.utils.export import save_plain
+
+
+@HOOKS.register_module()
+class ExportStudentHook(Hook):
+    """Write the deployed network so that its own repository loads it.
+
+    ``student.pth`` has the final weights (the averaged ones under an
+    ``EMAHook``), ``student_best.pth`` those of the best checkpoint where
+    ``save_best`` is set. Needs no teacher and no mmkd to be read.
+
+    Args:
+        out_dir: folder; defaults to the work directory.
+        name: the file name without ``.pth``.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(
+        self, out_dir: str | None = None, name: str = 'student'
+    ) -> None:
+        self.out_dir = out_dir
+        self.name = name
+
+    @master_only
+    def after_train(self, runner: Runner) -> None:
+        """Write the files."""
+        model = runner.model
+        if is_model_wrapper(model):
+            model = model.module
+        network = getattr(model, 'deployed', model)
+        folder = Path(self.out_dir or runner.work_dir)
+        averages = [h for h in runner.hooks if isinstance(h, EMAHook)]
+        for hook in averages:
+            hook.before_val_epoch(runner)  # swaps the averaged weights in
+        try:
+            self._write(runner, network, folder / f'{self.name}.pth')
+        finally:
+            for hook in averages:
+                hook.after_val_epoch(runner)
+        best = runner.message_hub.runtime_info.get('best_ckpt')
+        if best is not None:
+            self._write_best(runner, network, best, folder)
+
+    def _write_best(
+        self, runner: Runner, network: nn.Module, best: str, folder: Path
+    ) -> None:
+        final = {
+            key: value.clone() for key, value in network.state_dict().items()
+        }
+        try:
+            load_network_weights(network, best, role='best')
+            path = folder / f'{self.name}_best.pth'
+            self._write(runner, network, path)
+        finally:
+            network.load_state_dict(final)
+
+    def _write(self, runner: Runner, network: nn.Module, path: Path) -> None:
+        dataset = runner.train_dataloader.dataset
+        save_plain(network, path, getattr(dataset, 'metainfo', None))
+        runner.logger.info(f'The plain network is saved to {path}.')
