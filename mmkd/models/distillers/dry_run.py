@@ -2,15 +2,15 @@
 
 The networks run as copies without storage (torch's meta device), which costs
 nothing and gives the true shapes; auxiliary heads and losses then run for
-real on random tensors of these channels and small height and width.
+real on random tensors of these channels and small height and width (and,
+where those are refused, of the true ones).
 """
 
 from __future__ import annotations
 
 import copy
 import logging
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmkd.models.distillers.batch import BatchInfo
-from mmkd.models.distillers.sides import aux_head_inputs, named_tensors
+from mmkd.models.distillers.shrink import Shrink, shapes_of
+from mmkd.models.distillers.sides import (
+    aux_head_inputs,
+    named_tensors,
+    names_needed,
+)
 from mmkd.taps import Taps, Tensors
 
 if TYPE_CHECKING:
@@ -28,6 +33,10 @@ if TYPE_CHECKING:
 
 BATCH = 2
 SIDE = 16  # largest height and width on which losses are tried
+
+
+class _CannotRehearseError(Exception):
+    """The network does not run on the input of the rehearsal."""
 
 
 @dataclass
@@ -69,18 +78,34 @@ def dry_run(
                 _rehearse(teacher.network, teacher.taps, rows, shape)
                 for teacher in distiller.teachers
             ]
-        except Exception as error:  # any operator may lack a meta form
+        except _CannotRehearseError as error:
             print_log(
                 f'dry run skipped: a network did not run on an input of '
-                f'{(rows, *shape)} ({type(error).__name__}: {error}); give '
-                'model.input_shape=(C, H, W), or dry_run=False',
+                f'{(rows, *shape)} ({error}); give model.input_shape='
+                '(C, H, W), or dry_run=False',
                 logger='current',
                 level=logging.WARNING,
             )
             return None
         report = DryRunReport(shape, student, teachers)
+        _check_teacher_taps(distiller, report)
         _try_losses(distiller, report, rows)
     return report
+
+
+def _check_teacher_taps(
+    distiller: OfflineDistiller, report: DryRunReport
+) -> None:
+    """Refuse taps on modules that the forward pass alone does not run."""
+    for teacher, side in zip(distiller.teachers, report.teachers, strict=True):
+        for name in teacher.taps.paths:
+            if name not in side.taps:
+                raise ValueError(
+                    f'taps.{name}="{teacher.taps.describe(name)}": this '
+                    'module of the teacher does not run in a forward pass '
+                    'without labels (it may serve training alone, as '
+                    'auxiliary heads do); tap another one'
+                )
 
 
 def _default_shape(distiller: OfflineDistiller) -> tuple[int, ...]:
@@ -101,7 +126,12 @@ def _rehearse(
     taps = taps.on(clone)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), taps.recording() as record, counter:
-        clone(torch.empty(rows, *shape, device='meta'), mode='tensor')
+        try:
+            clone(torch.empty(rows, *shape, device='meta'), mode='tensor')
+        except Exception as error:  # any operator may lack a meta form
+            raise _CannotRehearseError(
+                f'{type(error).__name__}: {error}'
+            ) from error
     flops = counter.get_total_flops()
     seen = {name: record[name] for name in taps.paths if record.ran(name)}
     return SideReport(flops / 2 / rows, seen)
@@ -122,17 +152,19 @@ def _meta_copy(network: nn.Module) -> nn.Module:
 def _try_losses(
     distiller: OfflineDistiller, report: DryRunReport, rows: int
 ) -> None:
-    shrink = _Shrink(
-        [report.student.taps, *(side.taps for side in report.teachers)],
-        report.input_shape,
-    )
+    sides = [report.student.taps, *(side.taps for side in report.teachers)]
     modules = [distiller.losses, distiller.aux_heads]
     training = {m: m.training for top in modules for m in top.modules()}
     for top in modules:
         top.eval()
     try:
         with torch.no_grad():
-            _try_terms(distiller, report, rows, shrink)
+            try:
+                small = Shrink(sides, report.input_shape, SIDE)
+                _try_terms(distiller, report, rows, small)
+            except ValueError:  # some modules need the true sizes
+                true = Shrink(sides, report.input_shape)
+                _try_terms(distiller, report, rows, true)
     finally:
         for module, mode in training.items():
             module.training = mode
@@ -142,7 +174,7 @@ def _try_terms(
     distiller: OfflineDistiller,
     report: DryRunReport,
     rows: int,
-    shrink: _Shrink,
+    shrink: Shrink,
 ) -> None:
     sides = [
         _try_heads(
@@ -173,19 +205,18 @@ def _try_terms(
             term(distiller.losses[term.name], student, taught, info)
         except (ValueError, TypeError, RuntimeError, IndexError) as error:
             true = [
-                f'student {n} {_shapes(report.student.taps.get(n))}'
+                f'student {n} {shapes_of(report.student.taps.get(n))}'
                 for n in term.student
             ] + [
                 f'teacher {n} '
-                f'{_shapes(report.teachers[term.teacher_index].taps.get(n))}'
+                f'{shapes_of(report.teachers[term.teacher_index].taps.get(n))}'
                 for n in term.teacher
             ]
             raise ValueError(
                 f'losses.{term.name} '
                 f'({type(distiller.losses[term.name]).__name__}) does not '
                 f'fit its tensors [{"; ".join(true)}]: {error} (found by the '
-                'dry run, which tries losses on reduced height and width; '
-                'model.dry_run=False skips it)'
+                'dry run; model.dry_run=False skips it)'
             ) from error
 
 
@@ -197,13 +228,13 @@ def _try_heads(
 ) -> dict[str, Tensors]:
     """Return the taps and the outputs of the auxiliary heads on them."""
     for name in wanted:
+        if not set(names_needed([name], configs)[0]) <= set(taps):
+            continue  # a module that runs in training alone
         try:
             taps |= named_tensors(taps, heads, configs, [name])
-        except KeyError:
-            continue  # its module runs in training alone
         except (ValueError, TypeError, RuntimeError) as error:
             inputs = [
-                _shapes(taps.get(source))
+                shapes_of(taps.get(source))
                 for source in aux_head_inputs(configs[name])
             ]
             raise ValueError(
@@ -214,66 +245,18 @@ def _try_heads(
 
 
 def _dummy_info(
-    distiller: OfflineDistiller, rows: int, shrink: _Shrink
+    distiller: OfflineDistiller, rows: int, shrink: Shrink
 ) -> BatchInfo:
     info = BatchInfo(None, torch.device('cpu'))
-    size: tuple[int, ...] = (rows,)
+    size: tuple[int, ...] = (BATCH,)
     if hasattr(distiller.student, 'decode_head'):
-        size = (rows, *shrink.size)
+        size = (BATCH, *shrink.size)
     zeros = torch.zeros(size, dtype=torch.long)
     info._values = dict(
         labels=zeros,
         view_labels=torch.zeros(rows, dtype=torch.long),
-        sample_idx=torch.arange(rows),
+        sample_idx=torch.arange(BATCH),
         epoch=0,
         iteration=0,
     )
     return info
-
-
-class _Shrink:
-    """Random tensors with the shapes of taps, height and width reduced.
-
-    Equal sizes stay equal and different sizes stay different.
-    """
-
-    def __init__(
-        self, sides: Iterable[dict[str, Tensors]], shape: tuple[int, ...]
-    ) -> None:
-        dims = sorted(
-            {
-                size
-                for side in sides
-                for value in side.values()
-                for tensor in _as_list(value)
-                if tensor.dim() == 4
-                for size in tensor.shape[2:]
-            }
-        )
-        factor = math.ceil(max(dims, default=1) / SIDE)
-        self.map: dict[int, int] = {}
-        for size in dims:
-            small = math.ceil(size / factor)
-            while small in self.map.values():
-                small += 1
-            self.map[size] = small
-        self.size = tuple(math.ceil(size / factor) for size in shape[1:])
-
-    def __call__(self, value: Tensors) -> Tensors:
-        tensors = []
-        for tensor in _as_list(value):
-            size = list(tensor.shape)
-            if tensor.dim() == 4:
-                size[2:] = [self.map[dim] for dim in size[2:]]
-            tensors.append(torch.randn(size))
-        return tensors if isinstance(value, list) else tensors[0]
-
-
-def _as_list(value: Tensors) -> list[torch.Tensor]:
-    return value if isinstance(value, list) else [value]
-
-
-def _shapes(value: Tensors | None) -> str:
-    if value is None:
-        return '(auxiliary head)'
-    return ', '.join(str(tuple(tensor.shape)) for tensor in _as_list(value))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from mmkd.models.distillers.dry_run import DryRunReport, SideReport, _shapes
+from mmkd.models.distillers.dry_run import DryRunReport, SideReport
+from mmkd.models.distillers.shrink import shapes_of
 
 if TYPE_CHECKING:
     from mmkd.models.distillers.offline import OfflineDistiller
@@ -83,7 +84,7 @@ def _seen(side: SideReport | None, name: str) -> str:
         return ''
     if name not in side.taps:
         return '(runs in training only)'
-    return _shapes(side.taps[name])
+    return shapes_of(side.taps[name])
 
 
 def _weight(loss: nn.Module, term: object) -> str:

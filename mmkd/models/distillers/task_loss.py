@@ -44,7 +44,7 @@ def loss_on_rows(
         return _select(kept[0], rows)
 
     try:
-        network.extract_feat = extract_and_keep
+        network.extract_feat = extract_and_keep  # type: ignore[assignment]
         network(views, mode='tensor')
         record.freeze()
         network.extract_feat = kept_rows  # type: ignore[assignment]
