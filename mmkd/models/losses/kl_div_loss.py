@@ -20,8 +20,8 @@ class KLDivLoss(nn.Module):
 
     loss = temperature**2 * mean_{n, positions} KL(p_t || p_s),
     p = softmax over dim 1 of logits / temperature. Every position counts,
-    ignored labels too. Papers: https://arxiv.org/abs/1503.02531; per pixel
-    https://arxiv.org/abs/2204.06986, section 3.2 of its specification.
+    ignored labels too. Papers: https://arxiv.org/abs/1503.02531; per pixel:
+    https://arxiv.org/abs/2204.06986.
 
     Args:
         temperature: softening, > 0.

@@ -5,31 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from mmkd.models.heads.projection_head import ProjectionHead
 from mmkd.models.losses.fused_bank_kl import bank_relation_kl
 from mmkd.models.losses.label_maps import class_labels, downsample_labels
 from mmkd.models.losses.precision import no_autocast
-from mmkd.models.memory import (
-    enqueue,
-    random_queue,
-    region_means,
-    select_pixels,
-)
+from mmkd.models.memory import PixelRegionMemory, sample_slots
 from mmkd.registry import MODELS
-from mmkd.utils.dist import broadcast_from_first, gather_rows, get_world_size
 from mmkd.utils.shapes import check_channels, check_feature_maps
 
-SAMPLINGS = ('leading', 'class')
 # On a GPU, looking at label values makes the host wait for the device:
 # only the first batches are checked there.
 CHECKED_GPU_BATCHES = 10
 
 
 @MODELS.register_module()
-class PixelRegionMemoryLoss(nn.Module):
+class PixelRegionMemoryLoss(PixelRegionMemory):
     """Imitate similarities to remembered teacher pixels and regions.
 
     With unit vectors t_m of the teacher and s_m of the projected student at
@@ -87,11 +79,6 @@ class PixelRegionMemoryLoss(nn.Module):
             parameters (float32 unless the module was converted).
     """
 
-    pixel_queue: torch.Tensor
-    region_queue: torch.Tensor
-    pixel_ptr: torch.Tensor
-    region_ptr: torch.Tensor
-
     def __init__(
         self,
         num_classes: int,
@@ -112,68 +99,48 @@ class PixelRegionMemoryLoss(nn.Module):
         checkpoint_queues: bool = True,
         chunk_size: int = 256,
     ) -> None:
-        super().__init__()
-        self.num_classes = num_classes
+        super().__init__(
+            num_classes,
+            teacher_channels,
+            pixel_memory_size,
+            region_memory_size,
+            pixels_per_class,
+            pixel_sampling,
+            persistent=checkpoint_queues,
+        )
         self.student_channels = student_channels
         self.teacher_channels = teacher_channels
         self.num_pixel_slots = pixel_contrast_size // num_classes + 1
         self.num_region_slots = region_contrast_size // num_classes + 1
-        self.pixels_per_class = pixels_per_class
         self.contrast_temperature = contrast_temperature
         self.contrast_kd_temperature = contrast_kd_temperature
-        self.pixel_sampling = pixel_sampling
         self.pixel_loss_weight = pixel_loss_weight
         self.region_loss_weight = region_loss_weight
         self.ignore_index = ignore_index
         self.chunk_size = chunk_size
-        self._check(pixel_memory_size, region_memory_size)
-
+        self._gpu_checks_left = CHECKED_GPU_BATCHES
+        self._check()
         self.projection = ProjectionHead(
             student_channels, teacher_channels, norm_cfg=norm_cfg
         )
-        buffers = dict(
-            pixel_queue=random_queue(
-                num_classes, pixel_memory_size, teacher_channels
-            ),
-            region_queue=random_queue(
-                num_classes, region_memory_size, teacher_channels
-            ),
-            pixel_ptr=torch.zeros(num_classes, dtype=torch.long),
-            region_ptr=torch.zeros(num_classes, dtype=torch.long),
-        )
-        for name, value in buffers.items():
-            self.register_buffer(name, value, persistent=checkpoint_queues)
-        self._queues_shared = False
-        self._unchecked_batches = CHECKED_GPU_BATCHES
 
-    def _check(self, pixel_memory_size: int, region_memory_size: int) -> None:
-        owner = 'PixelRegionMemoryLoss'
-        if self.pixel_sampling not in SAMPLINGS:
-            raise ValueError(
-                f'{owner}: pixel_sampling={self.pixel_sampling!r} is '
-                f'unknown; choose one of {SAMPLINGS}'
-            )
+    def _check(self) -> None:
+        owner = type(self).__name__
         for key in ('contrast_temperature', 'contrast_kd_temperature'):
             if getattr(self, key) <= 0:
                 raise ValueError(
                     f'{owner}: {key}={getattr(self, key)} must be positive'
                 )
-        if pixel_memory_size < self.pixels_per_class:
-            raise ValueError(
-                f'{owner}: pixel_memory_size={pixel_memory_size} is smaller '
-                f'than pixels_per_class={self.pixels_per_class}; enlarge the '
-                'queue or remember fewer pixels'
-            )
-        for kind, size, slots in (
-            ('pixel', pixel_memory_size, self.num_pixel_slots),
-            ('region', region_memory_size, self.num_region_slots),
+        for kind, slots, queue in (
+            ('pixel', self.num_pixel_slots, self.pixel_queue),
+            ('region', self.num_region_slots, self.region_queue),
         ):
-            if slots > size:
+            if slots > queue.shape[1]:
                 raise ValueError(
                     f'{owner}: {kind}_contrast_size asks for {slots} slots '
                     f'of each of the {self.num_classes} classes, but '
-                    f'{kind}_memory_size={size}; enlarge {kind}_memory_size '
-                    f'or reduce {kind}_contrast_size'
+                    f'{kind}_memory_size={queue.shape[1]}; enlarge '
+                    f'{kind}_memory_size or reduce {kind}_contrast_size'
                 )
 
     def forward(
@@ -207,28 +174,25 @@ class PixelRegionMemoryLoss(nn.Module):
         check_feature_maps(owner, student_feats, teacher_feats)
         check_channels(owner, 'student', student_feats, self.student_channels)
         check_channels(owner, 'teacher', teacher_feats, self.teacher_channels)
+        classes = self._classes(labels, student_feats)
         dtype = self.pixel_queue.dtype
         with no_autocast(student_feats):
             student = _pixels(self.projection(student_feats.to(dtype)))
             teacher = _pixels(teacher_feats.detach().to(dtype))
-            classes = self._classes(labels, student_feats)
             if self.training:
-                self._remember(teacher, classes, draws, generator)
-            scores = self._weigh(student, teacher, classes)
-            p2p = self._compare(
-                *scores,
-                self.pixel_queue,
-                self.num_pixel_slots,
-                pixel_index,
-                generator,
+                self.remember(teacher, classes, draws, generator)
+            pixel_bank = sample_slots(
+                self.pixel_queue, self.num_pixel_slots, pixel_index, generator
             )
-            p2r = self._compare(
-                *scores,
+            region_bank = sample_slots(
                 self.region_queue,
                 self.num_region_slots,
                 region_index,
                 generator,
             )
+            rows = self._weighted_rows(student, teacher, classes)
+            p2p = self._compare(*rows, pixel_bank)
+            p2r = self._compare(*rows, region_bank)
         return dict(
             loss_memory_p2p=self.pixel_loss_weight * p2p,
             loss_memory_p2r=self.region_loss_weight * p2r,
@@ -238,8 +202,10 @@ class PixelRegionMemoryLoss(nn.Module):
         self, labels: torch.Tensor, feats: torch.Tensor
     ) -> torch.Tensor:
         """Return labels (N, A) with K at pixels without class."""
-        check = not labels.is_cuda or self._unchecked_batches > 0
-        self._unchecked_batches -= check
+        check = True
+        if labels.is_cuda:
+            check = self._gpu_checks_left > 0
+            self._gpu_checks_left -= 1
         return class_labels(
             downsample_labels(labels, feats.shape),
             self.num_classes,
@@ -247,48 +213,7 @@ class PixelRegionMemoryLoss(nn.Module):
             check=check,
         ).flatten(1)
 
-    @torch.no_grad()
-    def _remember(
-        self,
-        teacher: torch.Tensor,
-        classes: torch.Tensor,
-        draws: torch.Tensor | None,
-        generator: torch.Generator | None,
-    ) -> None:
-        """Write pixels and regions of all processes into the queues."""
-        self._share_queues()
-        index, counts = select_pixels(
-            classes,
-            self.num_classes,
-            self.pixels_per_class,
-            self.pixel_sampling,
-            draws,
-            generator,
-        )
-        images = torch.arange(len(index), device=index.device)[:, None, None]
-        regions = region_means(teacher, classes, self.num_classes)
-        values = torch.cat([teacher[images, index], regions[:, :, None]], 2)
-        values, counts = gather_rows(values), gather_rows(counts)
-        pixels, regions = values[:, :, :-1], values[:, :, -1:]
-        enqueue(self.pixel_queue, self.pixel_ptr, pixels, counts)
-        enqueue(
-            self.region_queue, self.region_ptr, regions, counts.clamp(0, 1)
-        )
-
-    def _share_queues(self) -> None:
-        """Start all processes from the queues of rank 0."""
-        if not self._queues_shared and get_world_size() > 1:
-            broadcast_from_first(
-                [
-                    self.pixel_queue,
-                    self.region_queue,
-                    self.pixel_ptr,
-                    self.region_ptr,
-                ]
-            )
-            self._queues_shared = True
-
-    def _weigh(
+    def _weighted_rows(
         self,
         student: torch.Tensor,
         teacher: torch.Tensor,
@@ -308,18 +233,8 @@ class PixelRegionMemoryLoss(nn.Module):
         student: torch.Tensor,
         teacher: torch.Tensor,
         weight: torch.Tensor,
-        queue: torch.Tensor,
-        num_slots: int,
-        index: torch.Tensor | None,
-        generator: torch.Generator | None,
+        bank: torch.Tensor,
     ) -> torch.Tensor:
-        """Compare with some slots of every class of a queue."""
-        if index is None:
-            device = queue.device if generator is None else generator.device
-            index = torch.randperm(
-                queue.shape[1], generator=generator, device=device
-            )[:num_slots]
-        bank = queue.index_select(1, index.to(queue.device)).flatten(0, 1)
         scale = 1 / (self.contrast_temperature * self.contrast_kd_temperature)
         return bank_relation_kl(
             student, teacher, bank, weight, scale, self.chunk_size

@@ -6,11 +6,17 @@ from mmkd.models.memory.class_selection import (
     region_means,
     select_pixels,
 )
+from mmkd.models.memory.pixel_region_memory import (
+    PixelRegionMemory,
+    sample_slots,
+)
 
 __all__ = [
+    'PixelRegionMemory',
     'class_counts',
     'enqueue',
     'random_queue',
     'region_means',
+    'sample_slots',
     'select_pixels',
 ]
