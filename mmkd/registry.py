@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 from importlib import import_module
 from typing import Any
 
@@ -43,11 +44,28 @@ class TaskRegistry(root.Registry):
 
         Raises:
             ImportError: the class needs a repository that is not installed.
+            KeyError: mmkd has no such class; the nearest names are listed.
         """
-        name = key.rsplit('.', 1)[-1]
+        name = str(key).rsplit('.', 1)[-1]
         if name in TASK_MODULES and name not in self._module_dict:
             import_task_module(name)
-        return super().get(key)
+        found = super().get(key)
+        if found is None:
+            known = {*self._module_dict, *TASK_MODULES}
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.0)
+            raise KeyError(
+                f'type="mmkd.{name}": mmkd has no such {self.name}; nearest: '
+                f'{", ".join(near)}. Classes of a task repository carry its '
+                'prefix or the scope of their network'
+            )
+        return found
+
+    def __contains__(self, key: str) -> bool:
+        """Return whether ``key`` is registered."""
+        try:
+            return self.get(key) is not None
+        except KeyError:
+            return False
 
 
 def import_task_module(name: str) -> None:

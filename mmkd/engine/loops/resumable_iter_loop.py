@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+from mmengine.dataset import InfiniteSampler
 from mmengine.logging import print_log
 from mmengine.runner import IterBasedTrainLoop
 from mmengine.runner.loops import _InfiniteDataloaderIterator
@@ -18,8 +19,8 @@ class ResumableIterBasedTrainLoop(IterBasedTrainLoop):
 
     The stock loop loads and augments every batch that was already trained
     on, which takes as long as the data did and draws random numbers. Here
-    the sampler alone moves on. Samplers without an infinite ``indices``
-    iterator (other than mmengine's ``InfiniteSampler``) use the stock way.
+    the sampler alone moves on. Samplers other than mmengine's
+    ``InfiniteSampler`` use the stock way.
     """
 
     def run(self) -> nn.Module:
@@ -27,7 +28,7 @@ class ResumableIterBasedTrainLoop(IterBasedTrainLoop):
         done = self._iter
         batch_size = self.dataloader.batch_size
         sampler = self.dataloader.sampler
-        if done and batch_size and hasattr(sampler, '_indices_of_rank'):
+        if done and batch_size and isinstance(sampler, InfiniteSampler):
             indices = sampler._indices_of_rank()
             sampler.indices = itertools.islice(
                 indices, done * batch_size, None

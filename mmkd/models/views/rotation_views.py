@@ -36,7 +36,18 @@ class RotationViews(nn.Module):
     def forward(
         self, images: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the views and their joint labels."""
+        """Return the views and their joint labels.
+
+        Raises:
+            ValueError: the images are not square, or there is not one label
+                per image.
+        """
+        if labels.shape != images.shape[:1]:
+            raise ValueError(
+                f'RotationViews needs one class label per image, got labels '
+                f'{tuple(labels.shape)} for {len(images)} images: use it for '
+                'classification'
+            )
         height, width = images.shape[-2:]
         if self.num_rotations > 1 and height != width:
             raise ValueError(
