@@ -6,13 +6,14 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash tools/setup_env.sh || exit 1
 venv=${MMKD_VENV:-.venv}
+cores=$(env -u OMP_NUM_THREADS nproc) # nproc obeys that variable
 export PATH=$venv/bin:$PATH OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
 failed=''
 run() {
     local start=$SECONDS
     echo "== $*"
-    "$@" || failed="$failed $1"
+    "$@" || failed="$failed [$*]"
     echo "   ($((SECONDS - start)) s)"
 }
 
@@ -20,7 +21,7 @@ run ruff check .
 run ruff format --check .
 run codespell
 run mypy
-run pytest -n "${MMKD_TEST_JOBS:-$(nproc)}" "$@"
+run pytest -n "${MMKD_TEST_JOBS:-$cores}" "$@"
 if [ -n "$failed" ]; then
     echo "FAILED:$failed"
     exit 1

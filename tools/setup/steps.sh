@@ -74,7 +74,8 @@ install_wheel() { # install_wheel FOLDER PACKAGE: unless it is this very one
 
 install_mmcv() {
     export MMCV_WITH_OPS=1 FORCE_CUDA=0 CFLAGS="-g0 ${CFLAGS:-}" \
-        CXXFLAGS="-g0 ${CXXFLAGS:-}" MAX_JOBS=${MAX_JOBS:-$(nproc)}
+        CXXFLAGS="-g0 ${CXXFLAGS:-}" \
+        MAX_JOBS=${MAX_JOBS:-$(env -u OMP_NUM_THREADS nproc)}
     [ "$cuda_ops" = no ] || export FORCE_CUDA=1
     install_wheel "$wheels/$(wheel_folder)" mmcv
 }
