@@ -5,7 +5,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash tools/setup_env.sh || exit 1
-venv=${MMKD_VENV:-.venv}
+venv=$(realpath "${MMKD_VENV:-.venv}")
 cores=$(env -u OMP_NUM_THREADS nproc) # nproc obeys that variable
 export PATH=$venv/bin:$PATH OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
