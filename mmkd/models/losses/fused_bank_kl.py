@@ -10,6 +10,15 @@ from torch.autograd import Function
 # exp(logit) of unit vectors needs no maximum subtracted up to this bound on
 # the logits: sums of exp(60) stay far inside the range of float32.
 MAX_SAFE_SCALE = 60.0
+# Elements of a tile. On the CPU a few tiles should fit into the cache; on a
+# GPU a tile should be large against the cost of starting a kernel.
+TILE_ELEMENTS = {'cpu': 2**20, 'cuda': 2**25}
+
+
+def rows_per_tile(tensor: torch.Tensor, columns: int) -> int:
+    """Return how many rows of ``columns`` make a tile on this device."""
+    elements = TILE_ELEMENTS.get(tensor.device.type, 2**25)
+    return max(1, elements // columns)
 
 
 def bank_relation_kl(
@@ -18,7 +27,7 @@ def bank_relation_kl(
     bank: torch.Tensor,
     weight: torch.Tensor,
     scale: float,
-    chunk_size: int = 256,
+    chunk_size: int | None = None,
 ) -> torch.Tensor:
     """Compare the similarities of student and teacher rows to a bank.
 
@@ -32,11 +41,13 @@ def bank_relation_kl(
         bank: (V, D) unit rows.
         weight: (M,) weight of each row.
         scale: 1 / temperature.
-        chunk_size: rows per chunk.
+        chunk_size: rows per chunk; None fits it to the device.
 
     Returns:
         Scalar.
     """
+    if chunk_size is None:
+        chunk_size = rows_per_tile(student, len(bank))
     return _BankRelationKL.apply(
         student, teacher, bank, weight, scale, chunk_size
     )
@@ -54,6 +65,7 @@ class _BankRelationKL(Function):
         chunk_size: int,
     ) -> torch.Tensor:
         keys = bank * scale
+        chunk_size = min(chunk_size, max(1, len(student)))
         buffers = student.new_empty(3, chunk_size, len(keys))
         grad = torch.empty_like(student) if ctx.needs_input_grad[0] else None
         loss = student.new_zeros(())

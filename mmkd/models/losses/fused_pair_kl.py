@@ -11,11 +11,10 @@ from torch.autograd import Function
 from mmkd.models.losses.fused_bank_kl import (
     MAX_SAFE_SCALE,
     row_kl_,
+    rows_per_tile,
     scaled_gradient,
 )
 
-# Elements of a tile, a few of which should fit into the processor's cache.
-TILE_ELEMENTS = {'cpu': 2**20, 'cuda': 2**25}
 # The exponentials of a pair of images are kept between the two passes over
 # its tiles up to this many elements (2 x 256 MiB in float32), and computed
 # twice above, so that memory stays bounded for maps of any size.
@@ -94,8 +93,7 @@ class _Pair:
         self.keys_s, self.keys_t = student * scale, teacher * scale
         self.scale, self.grad = scale, grad
         self.pixels = student.shape[1]
-        elements = TILE_ELEMENTS.get(student.device.type, 2**25)
-        self.rows = max(1, min(self.pixels, elements // self.pixels))
+        self.rows = min(self.pixels, rows_per_tile(student, self.pixels))
 
     def tiles(self) -> Iterator[slice]:
         """Yield the row slices of the tiles."""

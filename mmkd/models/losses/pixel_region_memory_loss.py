@@ -68,7 +68,8 @@ class PixelRegionMemoryLoss(PixelRegionMemory):
         norm_cfg: normalisation in the projection; None is plain batch
             normalisation, ``dict(type='SyncBN')`` the paper's.
         checkpoint_queues: keep queues and pointers in the ``state_dict``.
-        chunk_size: pixels per chunk; no influence on the result.
+        chunk_size: pixels per chunk, without influence on the result; None
+            fits it to the device.
 
     Shape:
         student_feats: (N, C_s, h, w).
@@ -97,7 +98,7 @@ class PixelRegionMemoryLoss(PixelRegionMemory):
         ignore_index: int = 255,
         norm_cfg: dict[str, Any] | None = None,
         checkpoint_queues: bool = True,
-        chunk_size: int = 256,
+        chunk_size: int | None = None,
     ) -> None:
         super().__init__(
             num_classes,

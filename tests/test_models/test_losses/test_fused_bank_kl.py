@@ -23,7 +23,7 @@ def tensors(rows=11, bank=13, dim=5, dtype=torch.float64):
     )
 
 
-@pytest.mark.parametrize('chunk_size', [1, 4, 256])
+@pytest.mark.parametrize('chunk_size', [1, 4, 256, None])
 @pytest.mark.parametrize('temperature', [0.1, 0.005])
 @pytest.mark.parametrize(
     ('dtype', 'tolerance'), [(torch.float64, 1e-10), (torch.float32, 1e-5)]

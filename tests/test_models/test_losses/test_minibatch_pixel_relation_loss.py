@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mmkd.models.losses import MiniBatchPixelRelationLoss, fused_pair_kl
+from mmkd.models.losses import (
+    MiniBatchPixelRelationLoss,
+    fused_bank_kl,
+    fused_pair_kl,
+)
 from mmkd.registry import MODELS
 from mmkd.testing.references import cirkd
 
@@ -52,7 +56,7 @@ def test_golden(golden):
 def test_equals_plain_form(
     monkeypatch, tile, kept, temperature, dtype, tolerance
 ):
-    monkeypatch.setitem(fused_pair_kl.TILE_ELEMENTS, 'cpu', tile)
+    monkeypatch.setitem(fused_bank_kl.TILE_ELEMENTS, 'cpu', tile)
     monkeypatch.setattr(fused_pair_kl, 'MAX_KEPT_ELEMENTS', kept)
     student, teacher = maps(dtype=dtype)
     ours = value_and_gradient(
@@ -298,7 +302,7 @@ def test_wrong_settings(settings):
 
 @pytest.mark.parametrize('needs_gradient', [True, False])
 def test_work_space_of_large_maps_is_one_tile(monkeypatch, needs_gradient):
-    monkeypatch.setitem(fused_pair_kl.TILE_ELEMENTS, 'cpu', 2**10)
+    monkeypatch.setitem(fused_bank_kl.TILE_ELEMENTS, 'cpu', 2**10)
     monkeypatch.setattr(fused_pair_kl, 'MAX_KEPT_ELEMENTS', 2**12)
     for pixels, elements in ((32, 2**10), (256, 2**10)):
         feats = torch.randn(2, pixels, 3)
