@@ -69,15 +69,22 @@ def layers(*modules: nn.Module) -> list[nn.Module]:
     ]
 
 
+def read_state_names(case: str) -> list[tuple[str, tuple[int, ...]]]:
+    """Return names and shapes of one case of ``STATE_ORDER.txt``."""
+    path = Path(__file__).parent / 'golden' / 'cirkd' / 'STATE_ORDER.txt'
+    block = next(
+        part
+        for part in path.read_text().split('\n\n')
+        if part.strip().startswith(case)
+    )
+    tensors = []
+    for line in block.strip().splitlines()[1:]:
+        name = line.split()[1]
+        sizes = line[line.index('(') + 1 : line.index(')')].split(',')
+        tensors.append((name, tuple(int(n) for n in sizes if n.strip())))
+    return tensors
+
+
 def read_state_order(case: str) -> list[tuple[int, ...]]:
     """Return the tensor shapes of one case of ``STATE_ORDER.txt``."""
-    path = Path(__file__).parent / 'golden' / 'cirkd' / 'STATE_ORDER.txt'
-    text = path.read_text()
-    block = next(
-        part for part in text.split('\n\n') if part.strip().startswith(case)
-    )
-    shapes = []
-    for line in block.strip().splitlines()[1:]:
-        sizes = line[line.index('(') + 1 : line.index(')')].split(',')
-        shapes.append(tuple(int(size) for size in sizes if size.strip()))
-    return shapes
+    return [shape for _, shape in read_state_names(case)]

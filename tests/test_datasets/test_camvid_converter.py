@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -138,20 +138,15 @@ def test_split_rule_reproduces_the_segnet_lists(data_root):
     assert counts == dict(train=367, val=101, test=233)
 
 
-def test_command_line(segnet, tmp_path):
+def test_command_line(segnet, tmp_path, monkeypatch, capsys):
     def run(*args):
-        return subprocess.run(
-            [sys.executable, str(TOOL), *map(str, args)],
-            capture_output=True,
-            text=True,
-            cwd=TOOL.parents[2],
-            env=None,
-        )
+        monkeypatch.setattr(sys, 'argv', [str(TOOL), *map(str, args)])
+        runpy.run_path(str(TOOL), run_name='__main__')
+        return capsys.readouterr().out
 
-    done = run(segnet, tmp_path / 'out')
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == 'train: 1 images\nval: 1 images\ntest: 1 images\n'
-    failed = run(tmp_path / 'nothing', tmp_path / 'out')
-    assert failed.returncode == 1
-    assert failed.stderr.startswith('error: ')
-    assert 'Traceback' not in failed.stderr
+    printed = run(segnet, tmp_path / 'out')
+    assert printed == 'train: 1 images\nval: 1 images\ntest: 1 images\n'
+    with pytest.raises(SystemExit) as stopped:
+        run(tmp_path / 'nothing', tmp_path / 'out')
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err.startswith('error: ')

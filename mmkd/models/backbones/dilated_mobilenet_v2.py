@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mmseg.models import MobileNetV2
 from mmseg.models.utils import InvertedResidual
-from torch import nn
+from torch import Tensor, nn
 
 from mmkd.registry import MODELS
 
@@ -83,3 +83,8 @@ class DilatedMobileNetV2(MobileNetV2):
             )
             self.in_channels = out_channels
         return nn.Sequential(*blocks)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return a tuple, also for a single output (mmseg: the map)."""
+        maps = super().forward(x)
+        return maps if isinstance(maps, tuple) else (maps,)
