@@ -210,11 +210,25 @@ def check_plain_load(network: nn.Module, config: Path, weights: Path) -> bool:
     return torch.allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
+def varied_scenes(dataset: Any, count: int) -> list[int]:
+    """The first scenes that each show a class not shown before."""
+    chosen: list[int] = []
+    shown: set[int] = set()
+    for i in range(len(dataset)):
+        truth = dataset[i]['data_samples'].gt_sem_seg.data
+        classes = set(truth.unique().tolist())
+        if classes - shown:
+            chosen.append(i)
+            shown |= classes
+    rest = [i for i in range(len(dataset)) if i not in chosen]
+    return sorted((chosen + rest)[:count])
+
+
 def draw_predictions(
     networks: Mapping[str, nn.Module], dataset: Any, path: Path
 ) -> None:
     """Sample scenes with the truth and every network's prediction."""
-    samples = [dataset[i] for i in range(NUM_PICTURES)]
+    samples = [dataset[i] for i in varied_scenes(dataset, NUM_PICTURES)]
     palette = dataset.metainfo['palette']
     columns = {
         'scene': [
@@ -333,13 +347,11 @@ def main(argv: Sequence[str] | None = None) -> list[Result]:
     Path(args.work_dir).mkdir(parents=True, exist_ok=True)
     log = Path(args.work_dir) / 'quickstart.log'
     console = sys.stdout
-    with (
-        one_line_errors(full=args.traceback),
-        log.open('w', encoding='utf-8') as quiet,
-        redirect_stdout(quiet),
-        redirect_stderr(quiet),
-    ):
-        return run(args, console)
+    with one_line_errors(full=args.traceback):
+        # Left open: mmengine's loggers keep the stream until the end.
+        quiet = log.open('w', encoding='utf-8', buffering=1)
+        with redirect_stdout(quiet), redirect_stderr(quiet):
+            return run(args, console)
 
 
 if __name__ == '__main__':
