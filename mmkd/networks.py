@@ -82,7 +82,8 @@ def network_dict(spec: NetworkSpec, scope: str | None = None) -> ConfigDict:
         if 'type' not in spec:
             raise KeyError(
                 f'the network dict has neither "type" nor "config", only '
-                f'{sorted(spec)}: give a model dict or dict(config=...)'
+                f'{", ".join(sorted(spec)) or "nothing"}: give a model dict '
+                'or dict(config=...)'
             )
         model = _plain_network(ConfigDict(copy.deepcopy(dict(spec))))
         model.setdefault('_scope_', scope or _current_scope())
@@ -91,8 +92,9 @@ def network_dict(spec: NetworkSpec, scope: str | None = None) -> ConfigDict:
     if unknown:
         raise KeyError(
             f'the network dict(config="{spec["config"]}") has the unknown key '
-            f'{unknown}: only "cfg_options" is read beside "config" (weights '
-            'of a student are given by load_from or its init_cfg)'
+            f'{", ".join(unknown)}: only "cfg_options" is read beside '
+            '"config" (weights of a student are given by load_from or its '
+            'init_cfg)'
         )
     config = load_config(spec['config'])
     config.merge_from_dict(dict(spec.get('cfg_options') or {}))

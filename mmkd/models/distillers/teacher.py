@@ -62,8 +62,8 @@ def build_teachers(
         unknown = sorted(set(spec) - _KEYS)
         if unknown:
             raise KeyError(
-                f'model.teacher has the unknown key {unknown}; known: '
-                f'{", ".join(sorted(_KEYS))}'
+                f'model.teacher has the unknown key {", ".join(unknown)}; '
+                f'known: {", ".join(sorted(_KEYS))}'
             )
         teachers.append(
             Teacher(
