@@ -1,0 +1,149 @@
+"""Toy configs on disk, and the tools as modules."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
+
+from mmkd.networks import build_network
+from mmkd.testing import toy_dataset, toy_segmentor
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+SIZE = (32, 32)
+
+
+@pytest.fixture(autouse=True)
+def _isolated_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undo what a run leaves in mmengine and in the environment."""
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.delenv('MMKD_TRACEBACK', raising=False)
+    managers = (DefaultScope, MessageHub, MMLogger, Visualizer)
+    before = [dict(manager._instance_dict) for manager in managers]
+    yield
+    for manager, instances in zip(managers, before, strict=True):
+        manager._instance_dict.clear()
+        manager._instance_dict.update(instances)
+
+
+@pytest.fixture(scope='session')
+def tools_folder() -> Path:
+    """Where the tools are."""
+    return TOOLS
+
+
+@pytest.fixture(scope='session')
+def tool() -> Callable[[str], ModuleType]:
+    """Import ``tools/<name>.py``."""
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(
+            f'tool_{name}', TOOLS / f'{name}.py'
+        )
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> SimpleNamespace:
+    """Configs of a plain student and of its distillation, and a teacher.
+
+    Every test has other file names, so that mmengine keeps the runs apart.
+    """
+    pytest.importorskip('mmseg')
+    stem = tmp_path.name
+    student = toy_segmentor(width=4)
+    paths = SimpleNamespace(
+        folder=tmp_path,
+        student=tmp_path / f'student_{stem}.py',
+        teacher=tmp_path / 'teacher.pth',
+        distiller=tmp_path / f'distiller_{stem}.py',
+    )
+    torch.manual_seed(1)
+    network = build_network(student)
+    torch.save(dict(state_dict=network.state_dict()), paths.teacher)
+
+    plain = schedule()
+    plain['model'] = student
+    Config(plain).dump(paths.student)
+    distilled = schedule()
+    distilled['model'] = dict(
+        type='mmkd.OfflineDistiller',
+        student=student,
+        teacher=dict(config=str(paths.student), checkpoint=str(paths.teacher)),
+        taps=dict(logits='decode_head.conv_seg'),
+        losses=dict(kd=dict(type='mmkd.KLDivLoss', on='logits')),
+        input_shape=(3, *SIZE),
+    )
+    Config(distilled).dump(paths.distiller)
+    return paths
+
+
+def schedule() -> dict:
+    """Data, two iterations of training and evaluation."""
+
+    def loader(split: str, sampler: dict) -> dict:
+        data = toy_dataset('segmentation', 4, size=SIZE, split=split)
+        return dict(
+            batch_size=2, num_workers=0, sampler=sampler, dataset=data
+        )
+
+    in_order = dict(type='DefaultSampler', shuffle=False)
+    metric = dict(type='IoUMetric', iou_metrics=['mIoU'])
+    return dict(
+        default_scope='mmseg',
+        train_dataloader=loader('train', dict(type='InfiniteSampler')),
+        val_dataloader=loader('val', in_order),
+        test_dataloader=loader('test', in_order),
+        val_evaluator=metric,
+        test_evaluator=metric,
+        optim_wrapper=dict(
+            type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01)
+        ),
+        train_cfg=dict(
+            type='IterBasedTrainLoop', max_iters=2, val_interval=2
+        ),
+        val_cfg=dict(),
+        test_cfg=dict(),
+        default_hooks=dict(
+            checkpoint=dict(
+                type='CheckpointHook', by_epoch=False, interval=1
+            ),
+            logger=dict(type='LoggerHook', interval=1),
+        ),
+        log_processor=dict(by_epoch=False),
+        randomness=dict(seed=0),
+    )
+
+
+@pytest.fixture
+def error_line(
+    capsys: pytest.CaptureFixture,
+) -> Callable[..., str]:
+    """Run a tool's ``main`` that must fail; returns its one error line."""
+
+    def run(main: Callable[[list[str]], object], *args: object) -> str:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main([str(arg) for arg in args])
+        assert stopped.value.code == 2
+        lines = [
+            line
+            for line in capsys.readouterr().err.splitlines()
+            if line.startswith('error: ')
+        ]
+        assert len(lines) == 1
+        return lines[0]
+
+    return run
