@@ -127,7 +127,9 @@ def _rehearse(
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), taps.recording() as record, counter:
         try:
-            clone(torch.empty(rows, *shape, device='meta'), mode='tensor')
+            clone(
+                torch.empty(rows, *shape, device='meta'), None, mode='tensor'
+            )
         except Exception as error:  # any operator may lack a meta form
             raise _CannotRehearseError(
                 f'{type(error).__name__}: {error}'

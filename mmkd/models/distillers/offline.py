@@ -215,7 +215,8 @@ class OfflineDistiller(BaseDistiller):
             images, view_labels = self.views(inputs, labels)
         info = BatchInfo(data_samples, inputs.device, view_labels)
 
-        taught = [teacher(images) for teacher in self._teachers]
+        samples = data_samples if self.views is None else None
+        taught = [teacher(images, samples) for teacher in self._teachers]
         losses, learned = self._run_student(images, data_samples)
         sources: dict[str, Mapping[str, Tensors]] = {
             name: {'images': images} for name in losses

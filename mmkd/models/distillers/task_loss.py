@@ -45,7 +45,7 @@ def loss_on_rows(
 
     try:
         network.extract_feat = extract_and_keep  # type: ignore[assignment]
-        network(views, mode='tensor')
+        network(views, None, mode='tensor')
         record.freeze()
         network.extract_feat = kept_rows  # type: ignore[assignment]
         return network(views[rows], data_samples, mode='loss')

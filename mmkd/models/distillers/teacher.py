@@ -166,10 +166,17 @@ class Teacher(nn.Module):
         freeze(self)
 
     @torch.no_grad()
-    def forward(self, images: torch.Tensor) -> dict[str, Tensors]:
-        """Return the wanted tensors for the student's images."""
+    def forward(
+        self, images: torch.Tensor, data_samples: list | None = None
+    ) -> dict[str, Tensors]:
+        """Return the wanted tensors for the student's images.
+
+        Two-stage and query detectors read the image sizes of
+        ``data_samples``; labels are not used.
+        """
+        images = self.renormalize(images)
         with self.taps.recording() as record:
-            self.network(self.renormalize(images), mode='tensor')
+            self.network(images, data_samples, mode='tensor')
         return named_tensors(
             record, self.aux_heads, self.aux_configs, self.wanted
         )
