@@ -39,13 +39,14 @@ class ProjectionHead(nn.Sequential):
         hidden = out_channels if hidden_channels is None else hidden_channels
         super().__init__(
             nn.Conv2d(in_channels, hidden, 1, bias=False),
-            _build_norm(norm_cfg, hidden),
+            build_norm(norm_cfg, hidden),
             nn.ReLU(inplace=True),
             nn.Conv2d(hidden, out_channels, 1, bias=False),
         )
 
 
-def _build_norm(norm_cfg: dict[str, Any] | None, channels: int) -> nn.Module:
+def build_norm(norm_cfg: dict[str, Any] | None, channels: int) -> nn.Module:
+    """Return the layer ``norm_cfg`` stands for; None is BatchNorm2d."""
     if norm_cfg is None:
         return nn.BatchNorm2d(channels)
     from mmcv.cnn import build_norm_layer  # heavy; only when asked for
