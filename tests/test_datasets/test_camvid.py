@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from mmengine.registry import DefaultScope
 from PIL import Image
 
 pytest.importorskip('mmseg')
 from mmkd.datasets.camvid import CamVidDataset  # noqa: E402
 
 LOADING = [
-    dict(type='mmseg.LoadImageFromFile'),
-    dict(type='mmseg.LoadAnnotations'),
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
 ]
 
 
 @pytest.fixture(autouse=True)
-def _mmseg_transforms():
-    import mmseg.datasets.transforms  # noqa: F401
+def _scope():
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        yield
 
 
 def make(root, split='train', **kwargs):
