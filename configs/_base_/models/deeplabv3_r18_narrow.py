@@ -1,5 +1,6 @@
-# A quarter-width DeepLabV3-R18, output stride 8, for one CPU core. Feature
-# maps of 120x160 images are 15x20, hence the small dilations of the head.
+# A quarter-width DeepLabV3-R18, output stride 8, for one CPU core, of stock
+# mmsegmentation parts: what is exported needs no mmkd. Feature maps of
+# 120x160 images are 15x20, hence the small dilations of the head.
 norm_cfg = dict(type='BN')
 model = dict(
     type='EncoderDecoder',
@@ -15,7 +16,7 @@ model = dict(
         norm_cfg=norm_cfg,
     ),
     decode_head=dict(
-        type='mmkd.ASPPProjectHead',
+        type='ASPPHead',
         in_channels=128,
         channels=32,
         dilations=(1, 4, 8, 12),
