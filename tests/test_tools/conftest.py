@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -23,9 +24,14 @@ SIZE = (32, 32)
 
 @pytest.fixture(autouse=True)
 def _isolated_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Undo what a run leaves in mmengine and in the environment."""
+    """Keep runs quick; undo what they leave in mmengine and environment."""
     monkeypatch.setenv('LOCAL_RANK', '0')
     monkeypatch.delenv('MMKD_TRACEBACK', raising=False)
+    # Runs write their config several times; making it pretty is slow.
+    monkeypatch.setattr(
+        'mmengine.config.config.FormatCode',
+        lambda text, **kwargs: (text, False),
+    )
     managers = (DefaultScope, MessageHub, MMLogger, Visualizer)
     before = [dict(manager._instance_dict) for manager in managers]
     yield
@@ -49,6 +55,7 @@ def tool() -> Callable[[str], ModuleType]:
             f'tool_{name}', TOOLS / f'{name}.py'
         )
         module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look there
         spec.loader.exec_module(module)
         return module
 
@@ -56,7 +63,7 @@ def tool() -> Callable[[str], ModuleType]:
 
 
 @pytest.fixture
-def toy(tmp_path: Path) -> SimpleNamespace:
+def toy(tmp_path: Path, _isolated_runs: None) -> SimpleNamespace:
     """Configs of a plain student and of its distillation, and a teacher.
 
     Every test has other file names, so that mmengine keeps the runs apart.
@@ -95,9 +102,7 @@ def schedule() -> dict:
 
     def loader(split: str, sampler: dict) -> dict:
         data = toy_dataset('segmentation', 4, size=SIZE, split=split)
-        return dict(
-            batch_size=2, num_workers=0, sampler=sampler, dataset=data
-        )
+        return dict(batch_size=2, num_workers=0, sampler=sampler, dataset=data)
 
     in_order = dict(type='DefaultSampler', shuffle=False)
     metric = dict(type='IoUMetric', iou_metrics=['mIoU'])
@@ -111,15 +116,11 @@ def schedule() -> dict:
         optim_wrapper=dict(
             type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01)
         ),
-        train_cfg=dict(
-            type='IterBasedTrainLoop', max_iters=2, val_interval=2
-        ),
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=2, val_interval=2),
         val_cfg=dict(),
         test_cfg=dict(),
         default_hooks=dict(
-            checkpoint=dict(
-                type='CheckpointHook', by_epoch=False, interval=1
-            ),
+            checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1),
             logger=dict(type='LoggerHook', interval=1),
         ),
         log_processor=dict(by_epoch=False),

@@ -1,0 +1,72 @@
+"""tools/list_taps.py: paths, shapes and marks."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_lists_student_and_teacher_without_checkpoint(toy, tool, capsys):
+    toy.teacher.unlink()
+    main = tool('list_taps').main
+    main([str(toy.distiller), '--input-shape', '3', '32', '64'])
+    text = capsys.readouterr().out
+    lines = [line.split() for line in text.splitlines()]
+    assert 'student: EncoderDecoder, input (2, 3, 32, 64)' in text
+    assert 'teacher: EncoderDecoder, input (2, 3, 32, 64)' in text
+
+    rows = {line[0]: line for line in lines if len(line) > 2}
+    row = rows['decode_head.conv_seg']  # 8 channels to 8 classes
+    assert row[1:3] == ['Conv2d', '72']
+    assert ' '.join(row[3:]) == '(2, 8, 4, 8) (2, 8, 4, 8)'
+    assert 'not called' in ' '.join(rows['decode_head.loss_decode'])
+    assert '(overwritten)' in ' '.join(rows['backbone.bn1'])
+    assert '(overwritten)' not in ' '.join(rows['backbone.relu'])
+    assert '(overwritten)' not in ' '.join(rows['backbone.layer4.1'])
+
+
+def test_filter_takes_paths_and_classes(toy, tool, capsys):
+    tool('list_taps').main(
+        [str(toy.student), '--filter', 'MaxPool', '--input-shape']
+        + ['3', '32', '32']
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith('network: EncoderDecoder')
+    assert [line.split()[0] for line in lines[1:3]] == [
+        'path',
+        'backbone.maxpool',
+    ]
+
+
+def test_listed_paths_are_taps(toy, tool):
+    from mmkd.networks import build_network
+    from mmkd.taps import find_module
+
+    module = tool('list_taps')
+    network = build_network(str(toy.student))
+    rows, _ = module.list_modules(str(toy.student), (3, 32, 32))
+    assert len(rows) > 50
+    for row in rows:
+        assert type(find_module(network, row.path)).__name__ == row.kind
+
+
+def test_runs_on_the_cpu_where_meta_fails(toy, tool, monkeypatch):
+    module = tool('list_taps')
+    run = module.run
+
+    def fail_on_meta(network, inputs):
+        if inputs.is_meta:
+            raise NotImplementedError
+        return run(network, inputs)
+
+    wanted, _ = module.list_modules(str(toy.student), (3, 32, 32))
+    monkeypatch.setattr(module, 'run', fail_on_meta)
+    found, _ = module.list_modules(str(toy.student), (3, 32, 32))
+    assert found == wanted
+
+
+@pytest.mark.parametrize('shape', [('4', '32', '32')])
+def test_wrong_input_gives_one_line(toy, tool, error_line, shape):
+    line = error_line(
+        tool('list_taps').main, toy.student, '--input-shape', *shape
+    )
+    assert '--input-shape C H W' in line
