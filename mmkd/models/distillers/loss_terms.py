@@ -161,6 +161,11 @@ def bind_loss(
     if not has_views:
         available.discard('view_labels')
     tensors, extras = _signature(loss, available)
+    if 'view_labels' in tensors:
+        raise TypeError(
+            f'losses.{name}: {type(loss).__name__}.forward asks for '
+            'view_labels, but there are no views; add views=dict(type=...)'
+        )
     if isinstance(on, Mapping):
         unknown = set(on) - {'student', 'teacher'}
         if unknown:

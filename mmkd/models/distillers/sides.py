@@ -74,21 +74,29 @@ def names_needed(
 
     Returns:
         Tap names and auxiliary head names, each in order of first use.
+
+    Raises:
+        ValueError: auxiliary heads read each other.
     """
     taps: list[str] = []
     heads: list[str] = []
 
-    def visit(name: str) -> None:
+    def visit(name: str, readers: tuple[str, ...]) -> None:
+        if name in readers:
+            raise ValueError(
+                f'aux_heads read each other in a circle: '
+                f'{" <- ".join([*readers, name])}; correct their "on"'
+            )
         if name not in aux_configs:
             if name not in taps:
                 taps.append(name)
         elif name not in heads:
             for source in aux_head_inputs(aux_configs[name]):
-                visit(source)
+                visit(source, (*readers, name))
             heads.append(name)
 
     for name in wanted:
-        visit(name)
+        visit(name, ())
     return taps, heads
 
 
