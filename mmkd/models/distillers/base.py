@@ -26,6 +26,9 @@ _NETWORK_KEYS = {
     'pretrained',
 }
 
+# Where networks keep the head that knows the number of classes.
+_HEADS = ('decode_head', 'head', 'bbox_head')
+
 
 class BaseDistiller(BaseModel):
     """A model that trains networks and behaves like one of them.
@@ -104,14 +107,14 @@ class BaseDistiller(BaseModel):
         """
         if not self.check_labels or not samples:
             return
-        head = getattr(network, 'decode_head', None)
-        key = 'decode_head'
-        if head is None:
-            head, key = getattr(network, 'head', None), 'head'
+        key, head = next(
+            ((k, getattr(network, k)) for k in _HEADS if hasattr(network, k)),
+            ('', None),
+        )
         if isinstance(head, nn.ModuleList):
             head = head[-1]
         num_classes = getattr(head, 'num_classes', None)
-        labels = _labels_or_none(samples)
+        labels = None if num_classes is None else _labels_or_none(samples)
         if num_classes is None or labels is None or not labels.numel():
             return
         if labels.is_cuda:
@@ -191,4 +194,6 @@ def _labels_or_none(samples: Any) -> torch.Tensor | None:
         return torch.cat([s.gt_sem_seg.data.flatten() for s in samples])
     if 'gt_label' in first:
         return torch.cat([s.gt_label.flatten() for s in samples])
+    if 'gt_instances' in first and 'labels' in first.gt_instances:
+        return torch.cat([s.gt_instances.labels for s in samples])
     return None
