@@ -24,6 +24,8 @@ USER_ERRORS = (
     ImportError,
 )
 EXIT_CODE = 2
+# Of these, the message alone is enough.
+_CLEAR = (ValueError, KeyError, FileNotFoundError, FloatingPointError)
 
 
 @contextmanager
@@ -64,7 +66,7 @@ def describe(error: Exception) -> str:
     text = str(error)
     if isinstance(error, KeyError) and error.args:
         text = str(error.args[0])  # str() would add quotes
-    if not isinstance(error, (ValueError, KeyError, FileNotFoundError)):
+    if not isinstance(error, _CLEAR):
         text = f'{type(error).__name__}: {text}'
     rank = f' [rank {get_rank()}]' if get_world_size() > 1 else ''
     return f'error{rank}: {" ".join(text.split())}'

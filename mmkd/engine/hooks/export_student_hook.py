@@ -21,7 +21,8 @@ class ExportStudentHook(Hook):
 
     ``student.pth`` has the final weights (the averaged ones under an
     ``EMAHook``), ``student_best.pth`` those of the best checkpoint where
-    ``save_best`` is set. Needs no teacher and no mmkd to be read.
+    ``save_best`` is set (``student_best_<metric>.pth`` where it names
+    several). Reading them needs no teacher and no mmkd.
 
     Args:
         out_dir: folder; defaults to the work directory.
@@ -52,19 +53,25 @@ class ExportStudentHook(Hook):
         finally:
             for hook in averages:
                 hook.after_val_epoch(runner)
-        best = runner.message_hub.runtime_info.get('best_ckpt')
-        if best is not None:
-            self._write_best(runner, network, best, folder)
+        for key, best in runner.message_hub.runtime_info.items():
+            if key.startswith('best_ckpt') and best is not None:
+                suffix = key.removeprefix('best_ckpt').replace('/', '_')
+                path = folder / f'{self.name}_best{suffix}.pth'
+                self._write_best(runner, network, best, path)
 
     def _write_best(
-        self, runner: Runner, network: nn.Module, best: str, folder: Path
+        self, runner: Runner, network: nn.Module, best: str, path: Path
     ) -> None:
+        if not Path(best).is_file():
+            runner.logger.warning(
+                f'The best checkpoint {best} is gone: {path} is not written.'
+            )
+            return
         final = {
             key: value.clone() for key, value in network.state_dict().items()
         }
         try:
             load_network_weights(network, best, role='best')
-            path = folder / f'{self.name}_best.pth'
             self._write(runner, network, path)
         finally:
             network.load_state_dict(final)
