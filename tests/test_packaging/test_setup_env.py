@@ -39,7 +39,7 @@ class Machine:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         return done.returncode, done.stdout + done.stderr
 
@@ -156,3 +156,49 @@ def test_two_set_ups_at_once(machine: Machine) -> None:
     status, text = machine.set_up()
     assert status == 1
     assert 'another set-up of' in text
+
+
+@pytest.mark.parametrize(
+    ('output', 'explanation'),
+    [
+        ('OSError: No space left on device', 'the disk is full'),
+        ('Temporary failure in name resolution', 'cannot be reached'),
+        ('ERROR: No matching distribution', 'does not offer this version'),
+        ('cc1plus: Killed signal terminated', 'Set MAX_JOBS=1'),
+        ('something else', 'see the output above'),
+    ],
+)
+def test_step_that_fails_is_explained(
+    machine: Machine, output: str, explanation: str
+) -> None:
+    machine.replace('flock', 'exit 0')
+    machine.replace('df', 'echo Header; echo "disk 9 9 99999999 9% /"')
+    machine.replace(
+        'python3.11',
+        f'case "$*" in "-m venv"*) echo "{output}"; exit 3;; esac\n'
+        f'exec {sys.executable} "$@"',
+    )
+    status, text = machine.set_up()
+    assert status == 1
+    assert '[1/7]' in text
+    assert '[2/7]' not in text
+    assert f'| {output}' in text
+    assert explanation in text.partition('set-up stopped')[2]
+    assert output in (machine.venv / 'setup.log').read_text()
+
+
+def test_half_finished_environment_is_cleared(machine: Machine) -> None:
+    machine.replace('flock', 'exit 0')
+    machine.replace('df', 'echo Header; echo "disk 9 9 99999999 9% /"')
+    machine.replace(
+        'python3.11',
+        f'[ "$1 $2" = "-m venv" ] && exit 3; exec {sys.executable} "$@"',
+    )
+    machine.venv.mkdir()
+    for name in ('pyvenv.cfg', 'half-written', 'setup.unfinished'):
+        (machine.venv / name).touch()
+    status, text = machine.set_up()
+    assert status == 1
+    assert 'the last set-up stopped half-way' in text
+    left = {path.name for path in machine.venv.iterdir()}
+    assert left == {'setup.lock', 'setup.log'}
