@@ -128,12 +128,22 @@ def load_batch(config: Config, args: argparse.Namespace) -> dict[str, Any]:
     return toy_batch(TASKS[scope], size, size=tuple(args.input_shape[1:]))
 
 
+def unpad(distiller: OfflineDistiller, size: Sequence[int]) -> None:
+    """Stop data preprocessors from padding to the size of the config."""
+    for network in (distiller, distiller.student):
+        preprocessor = network.data_preprocessor
+        if getattr(preprocessor, 'size', None) is not None:
+            preprocessor.size = tuple(size)
+
+
 def benchmark(config: Config, args: argparse.Namespace) -> dict[str, Any]:
     """Measure the three steps and look at what the teacher leaves behind."""
     init_default_scope(config.get('default_scope', 'mmengine'))
     torch.manual_seed(0)
     device = torch.device(get_device())
     distiller = build_distiller(config).to(device).train()
+    if args.input_shape is not None:
+        unpad(distiller, args.input_shape[1:])
     by_hand = copy.deepcopy(distiller)
     student = copy.deepcopy(distiller.student)
     batch = load_batch(config, args)
