@@ -79,7 +79,5 @@ def test_mistakes_give_one_line(toy, tool, error_line):
     main = tool('export_student').main
     line = error_line(main, toy.distiller, toy.folder / 'no.pth')
     assert 'no.pth' in line
-    line = error_line(
-        main, toy.distiller, toy.teacher, '--out', toy.teacher
-    )
+    line = error_line(main, toy.distiller, toy.teacher, '--out', toy.teacher)
     assert 'the checkpoint itself' in line
