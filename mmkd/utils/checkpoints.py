@@ -48,7 +48,9 @@ def _safe_classes() -> list[Any]:
     """What an mmengine checkpoint holds beside tensors and plain types."""
     reconstruct = np.empty(0).__reduce__()[0]
     scalar = np.float64(0).__reduce__()[0]
-    dtypes = {type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8', '?')}
+    dtypes = {
+        type(np.dtype(kind)) for kind in np.typecodes['All'] if kind != 'O'
+    }
     return [
         HistoryBuffer,
         _history_statistic,
