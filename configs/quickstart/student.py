@@ -28,6 +28,7 @@ model = dict(
         contract_dilation=True,
         norm_cfg=norm_cfg,
         norm_eval=False,
+        zero_init_residual=False,
     ),
     decode_head=dict(
         type='ASPPHead',
@@ -40,7 +41,10 @@ model = dict(
         norm_cfg=norm_cfg,
         align_corners=False,
         loss_decode=dict(
-            type='CrossEntropyLoss', loss_weight=1.0, avg_non_ignore=True
+            type='CrossEntropyLoss',
+            loss_weight=1.0,
+            class_weight=[0.3] + [1.0] * 7,  # 3 in 4 pixels are ground
+            avg_non_ignore=True,
         ),
     ),
     train_cfg=dict(),
@@ -93,7 +97,7 @@ test_evaluator = val_evaluator
 # Schedule.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=0.004, weight_decay=0.01),
+    optimizer=dict(type='AdamW', lr=0.01, weight_decay=0.01),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=30),
