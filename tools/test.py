@@ -21,17 +21,15 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
 
 from mmengine.config import Config  # noqa: E402
 from mmengine.dist import is_main_process  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
 
 from mmkd.networks import load_network_weights  # noqa: E402
 from mmkd.utils.errors import one_line_errors  # noqa: E402
 from mmkd.utils.export import deployed_network  # noqa: E402
 from mmkd.utils.setup import (  # noqa: E402
     add_run_arguments,
+    build_runner,
     load_run_config,
-    start_processes,
     unwrapped,
-    without_sync_batchnorm,
 )
 
 # Visualizer and hook of each repository, and how the hook is switched on.
@@ -146,9 +144,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     with one_line_errors(full=args.traceback):
         config = load_run_config(args)
         apply_arguments(config, args)
-        start_processes(config)
-        runner = Runner.from_cfg(config)
-        runner.model = without_sync_batchnorm(runner.model)
+        runner = build_runner(config)
         network = unwrapped(runner.model)
         load_network_weights(
             network.module if args.tta else network,

@@ -23,10 +23,9 @@ from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
 from mmkd.utils.errors import one_line_errors  # noqa: E402
 from mmkd.utils.setup import (  # noqa: E402
     add_run_arguments,
+    build_runner,
     load_run_config,
-    start_processes,
     unwrapped,
-    without_sync_batchnorm,
 )
 
 
@@ -123,9 +122,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors(full=args.traceback):
         config = load_run_config(args)
         apply_arguments(config, args)
-        start_processes(config)
-        runner = Runner.from_cfg(config)
-        runner.model = without_sync_batchnorm(runner.model)
+        runner = build_runner(config)
         check_resumed(runner)
         runner.train()
 

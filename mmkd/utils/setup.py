@@ -15,6 +15,7 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
 from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import distributed, nn
 
@@ -30,6 +31,7 @@ _EXTRA_KEYS = {
     'efficient_conv_bn_eval',
     'find_unused_parameters',
     'model_wrapper_cfg',
+    'runner_type',
     'sync_bn',
     'tta_model',
     'tta_pipeline',
@@ -176,11 +178,23 @@ def start_processes(config: Config) -> None:
     )
 
 
-def without_sync_batchnorm(model: nn.Module) -> nn.Module:
-    """Replace SyncBN layers, which fail on CPUs in distributed runs."""
-    if distributed.is_initialized() and not torch.cuda.is_available():
-        return revert_sync_batchnorm(model)
-    return model
+class _Runner(Runner):
+    """A Runner that makes BN layers of SyncBN layers on CPUs."""
+
+    def wrap_model(
+        self, model_wrapper_cfg: dict | None, model: nn.Module
+    ) -> nn.Module:
+        if not torch.cuda.is_available():
+            model = revert_sync_batchnorm(model)  # refused by DDP on CPUs
+        return super().wrap_model(model_wrapper_cfg, model)
+
+
+def build_runner(config: Config) -> Runner:
+    """Start the processes of ``config`` and build its runner."""
+    start_processes(config)
+    if 'runner_type' in config:
+        return RUNNERS.build(config)
+    return _Runner.from_cfg(config)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -70,7 +70,8 @@ def test_two_processes_train_and_test(toy, tools_folder):
     run = toy.folder / 'run'
     done = launch(
         tools_folder / 'dist_train.sh',
-        *(toy.distiller, 2, '--work-dir', run),
+        *(toy.distiller, 2, '--work-dir', run, '--cfg-options'),
+        'model.student.backbone.norm_cfg.type=SyncBN',
         PORT=free_port(),
     )
     assert done.returncode == 0, done.stderr[-3000:]
