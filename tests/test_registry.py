@@ -46,11 +46,10 @@ def test_prefixed_types_resolve_from_every_scope(scope: str) -> None:
 @pytest.mark.parametrize(
     'scope',
     [
-        None,
         'mmseg',
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ('mmpretrain', 'mmpose', 'mmdet')
+            for name in ('mmpretrain', 'mmpose', 'mmdet', None)
         ),
     ],
 )

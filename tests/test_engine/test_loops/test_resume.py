@@ -163,6 +163,7 @@ def test_workers_keep_the_order_of_samples(tmp_path: Path, model: Any) -> None:
     assert after.samples == {k: whole.samples[k] for k in (3, 4, 5)}
 
 
+@pytest.mark.slow
 def test_sampler_without_skip_uses_the_stock_way(
     tmp_path: Path, model: Any
 ) -> None:
