@@ -195,8 +195,8 @@ def load_network_weights(
         }
         if strict or not fitting:
             cure = 'Give the checkpoint of this very network'
-            if fitting:
-                cure += f', or set {role}=dict(strict=False) to load what fits'
+            if fitting and role == 'teacher':
+                cure += ', or set teacher=dict(strict=False) to load what fits'
             raise ValueError(f'{message}. {cure}') from None
         print_log(message, logger='current', level=logging.WARNING)
         network.load_state_dict(fitting, strict=False)
