@@ -74,6 +74,12 @@ def augmenting_pipeline() -> list[dict[str, Any]]:
     ]
 
 
+def noisy_pipeline() -> list[dict[str, Any]]:
+    """A validation pipeline that draws random numbers, sizes kept."""
+    load, load_map, _, _, distort, pack = augmenting_pipeline()
+    return [load, load_map, distort, pack]
+
+
 def make_runner(
     work_dir: str,
     model: dict[str, Any],
@@ -145,7 +151,9 @@ def make_runner(
                 batch_size=1,
                 num_workers=0,
                 sampler=dict(type='DefaultSampler', shuffle=True),
-                dataset=toy_dataset(task, num_samples=2, split='val'),
+                dataset=toy_dataset(
+                    task, num_samples=2, split='val', pipeline=noisy_pipeline()
+                ),
             ),
             val_evaluator=dict(type='IoUMetric', iou_metrics=['mIoU']),
         )

@@ -135,7 +135,11 @@ def test_teacher_sees_what_its_own_preprocessor_gives(
     key = 'to_rgb' if task == 'classification' else 'bgr_to_rgb'
     model = renormalised(task, **OTHER, **{key: not swap})
     teacher = dict(config=model, checkpoint=checkpoint(model))
-    distiller = build(task, teacher=teacher)
+    student = toy_network(task, 4)
+    student['data_preprocessor'].update(
+        mean=[90.0, 105.0, 125.0], std=[40.0, 45.0, 55.0]
+    )
+    distiller = build(task, student=student, teacher=teacher)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         raw = toy_batch(task, 2)
     shown = distiller.data_preprocessor(copy.deepcopy(raw), True)['inputs']
