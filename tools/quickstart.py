@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -31,6 +29,7 @@ from mmengine.runner import Runner, find_latest_checkpoint  # noqa: E402
 from torch import nn  # noqa: E402
 
 from mmkd.networks import load_config  # noqa: E402
+from mmkd.testing.plain_load import equal_in_plain_mmseg  # noqa: E402
 from mmkd.utils.errors import one_line_errors  # noqa: E402
 from mmkd.visualization import (  # noqa: E402
     ProgressHook,
@@ -49,25 +48,6 @@ STAGES = {
     'cirkd': 'student + CIRKD',
 }
 NUM_PICTURES = 5
-# Run in a fresh process that never imports mmkd.
-PLAIN_LOAD = """
-import sys
-import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-import mmseg.models
-from mmseg.registry import MODELS
-
-config, checkpoint, inputs, outputs = sys.argv[1:]
-init_default_scope('mmseg')
-network = MODELS.build(Config.fromfile(config).model).eval()
-state = torch.load(checkpoint, map_location='cpu', weights_only=True)
-network.load_state_dict(state['state_dict'], strict=True)
-with torch.no_grad():
-    torch.save(network(torch.load(inputs), mode='tensor'), outputs)
-if 'mmkd' in sys.modules:
-    raise SystemExit('mmkd was imported')
-"""
 
 
 @dataclass
@@ -180,36 +160,6 @@ def verdict(teacher: Result, alone: Result, distilled: Result) -> str:
     )
 
 
-def check_plain_load(network: nn.Module, config: Path, weights: Path) -> bool:
-    """Whether plain mmsegmentation loads the student with equal outputs.
-
-    Raises:
-        RuntimeError: it cannot be loaded, strictly.
-    """
-    folder = weights.parent
-    inputs, outputs = folder / 'check_inputs.pt', folder / 'check_outputs.pt'
-    images = torch.randn(2, 3, 96, 96)
-    torch.save(images, inputs)
-    done = subprocess.run(
-        [sys.executable, '-c', PLAIN_LOAD]
-        + [str(path.resolve()) for path in (config, weights, inputs, outputs)],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={k: v for k, v in os.environ.items() if k != 'PYTHONPATH'},
-    )
-    if done.returncode:
-        raise RuntimeError(
-            f'plain mmsegmentation cannot load {weights}: {done.stderr}'
-        )
-    with torch.no_grad():
-        expected = network.cpu()(images, mode='tensor')
-    found = torch.load(outputs, weights_only=True)
-    inputs.unlink()
-    outputs.unlink()
-    return torch.allclose(found, expected, rtol=1e-5, atol=1e-5)
-
-
 def varied_scenes(dataset: Any, count: int) -> list[int]:
     """The first scenes that each show a class not shown before."""
     chosen: list[int] = []
@@ -313,7 +263,7 @@ def run(args: argparse.Namespace, console: TextIO) -> list[Result]:
     plain_config = folder / 'student.py'
     write_student_config(stage_config('student', args), plain_config)
     weights = folder / 'cirkd' / 'student.pth'
-    same = check_plain_load(network, plain_config, weights)
+    same = equal_in_plain_mmseg(network, plain_config, weights)
     conclusion = verdict(*results)
     report = dict(
         seed=args.seed,
