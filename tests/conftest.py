@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 GOLDEN = Path(__file__).parent / 'golden'
 
@@ -19,6 +20,21 @@ torch.set_num_threads(1)
 def _fixed_torch_seed() -> None:
     """Every test draws the same random tensors in any order of tests."""
     torch.manual_seed(0)
+
+
+def _keep_default_scope() -> Iterator[None]:
+    """Undo what built runners and configs do to mmengine's global scope."""
+    scopes = DefaultScope._instance_dict
+    before = dict(scopes)
+    yield
+    scopes.clear()
+    scopes.update(before)
+
+
+_scope_per_module = pytest.fixture(autouse=True, scope='module')(
+    _keep_default_scope
+)
+_scope_per_test = pytest.fixture(autouse=True)(_keep_default_scope)
 
 
 @pytest.fixture(scope='session')
