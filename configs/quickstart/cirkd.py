@@ -10,7 +10,7 @@ model = dict(
     student=_base_.model,
     teacher=dict(
         config='{{ fileDirname }}/teacher.py',
-        checkpoint='work_dirs/quickstart/teacher/iter_900.pth',
+        checkpoint='work_dirs/quickstart/teacher/iter_700.pth',
     ),
     taps=dict(
         feats='decode_head.conv_seg:input', logits='decode_head.conv_seg'
