@@ -253,10 +253,6 @@ class Record:
         """Return whether the modules of tap ``name`` were called."""
         return all(slot.values for slot in self.slots[name])
 
-    def as_dict(self) -> dict[str, Tensors]:
-        """Return all taps."""
-        return {name: self[name] for name in self.slots}
-
 
 def _tensors(value: Any, name: str, path: TapPath) -> list[torch.Tensor]:
     """Return the tensors in what a module gave, or in its arguments."""

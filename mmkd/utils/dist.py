@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+from mmengine.dist import get_rank, get_world_size
 from torch import distributed
 
-
-def get_world_size() -> int:
-    """Return the number of processes; 1 without a process group."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_world_size()
-    return 1
-
-
-def get_rank() -> int:
-    """Return the index of this process; 0 without a process group."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank()
-    return 0
+__all__ = ['broadcast_from_first', 'gather_rows', 'get_rank', 'get_world_size']
 
 
 @torch.no_grad()
