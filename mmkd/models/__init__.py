@@ -1,6 +1,7 @@
 """Distillers, losses, heads and networks."""
 
 from mmkd.models.distillers import *  # noqa: F403
+from mmkd.models.exchanges import *  # noqa: F403
 from mmkd.models.heads import *  # noqa: F403
 from mmkd.models.losses import *  # noqa: F403
 from mmkd.models.views import *  # noqa: F403
