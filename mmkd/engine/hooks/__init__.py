@@ -1,6 +1,7 @@
 """Hooks."""
 
+from mmkd.engine.hooks.best_peer_hook import BestPeerHook
 from mmkd.engine.hooks.export_student_hook import ExportStudentHook
 from mmkd.engine.hooks.step_seed_hook import StepSeedHook
 
-__all__ = ['ExportStudentHook', 'StepSeedHook']
+__all__ = ['BestPeerHook', 'ExportStudentHook', 'StepSeedHook']

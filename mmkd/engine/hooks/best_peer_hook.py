@@ -1,0 +1,126 @@
+"""Deploy the peer that is best on the validation set."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from mmengine.hooks import EMAHook, Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from mmkd.registry import HOOKS
+
+_BETTER = dict(greater=max, less=min)
+
+
+@HOOKS.register_module()
+class BestPeerHook(Hook):
+    """Tell the distiller, after each validation, which peer is best.
+
+    ``model.set_best_peer(k)`` writes the persistent buffer ``best_peer``
+    that ``deploy='best'`` reads. Of equal peers the first one wins. With
+    ``deploy='best'`` the metrics without a peer's name, measured with the
+    choice before, are replaced by those of the new choice, so that
+    ``save_best`` compares what is deployed.
+
+    It runs before logs and ``save_best``. Regular checkpoints are written
+    before the validation of their epoch, so they hold the choice of the
+    validation before.
+
+    Args:
+        metric: name of the metric without the peer's, as `PeerMetric` gives
+            it.
+        rule: ``'greater'`` or ``'less'`` is better.
+    """
+
+    priority = 55  # type: ignore[assignment]  # after EMAHook, before logs
+
+    def __init__(
+        self, metric: str = 'accuracy/top1', rule: str = 'greater'
+    ) -> None:
+        if rule not in _BETTER:
+            raise ValueError(
+                f'BestPeerHook: rule={rule!r} is unknown; use "greater" or '
+                '"less"'
+            )
+        self.metric = metric
+        self.rule = rule
+
+    def before_run(self, runner: Runner) -> None:
+        """Check the model.
+
+        Raises:
+            TypeError: it has no ``set_best_peer``.
+        """
+        model = _unwrapped(runner.model)
+        if not hasattr(model, 'set_best_peer'):
+            raise TypeError(
+                f'BestPeerHook: the model {type(model).__name__} has no '
+                'method set_best_peer; use the hook with mmkd.OnlineDistiller'
+            )
+
+    def after_val_epoch(
+        self, runner: Runner, metrics: dict[str, Any] | None = None
+    ) -> None:
+        """Choose.
+
+        Raises:
+            KeyError: no peer has the metric.
+            ValueError: the metric is not a number for any peer.
+        """
+        metrics = {} if metrics is None else metrics
+        peer = self.best_peer(metrics)
+        model = _unwrapped(runner.model)
+        models = [model]
+        for hook in runner.hooks:
+            if isinstance(hook, EMAHook):  # its copy is what gets saved
+                models.append(_unwrapped(hook.ema_model.module))
+        for each in models:
+            each.set_best_peer(peer)
+        if getattr(model, 'deploy', None) == 'best':
+            self._replace(runner, metrics, peer)
+        runner.logger.info(
+            f'Best peer: {peer} ({self.metric} '
+            f'{float(metrics[f"peer{peer}/{self.metric}"]):.4f})'
+        )
+
+    def best_peer(self, metrics: dict[str, Any]) -> int:
+        """Return the index of the best peer."""
+        pattern = re.compile(rf'peer(\d+)/{re.escape(self.metric)}')
+        values = {
+            int(match[1]): float(value)
+            for key, value in metrics.items()
+            if (match := pattern.fullmatch(key))
+        }
+        if not values:
+            raise KeyError(
+                f'BestPeerHook: metric="{self.metric}": the validation gave '
+                f'no "peer0/{self.metric}", only {", ".join(metrics) or "-"}; '
+                "wrap the metric: val_evaluator=dict(type='mmkd.PeerMetric', "
+                'metric=...)'
+            )
+        numbers = {k: v for k, v in values.items() if not math.isnan(v)}
+        if not numbers:
+            raise ValueError(
+                f'BestPeerHook: metric="{self.metric}" is not a number for '
+                f'any of {len(values)} peers; look for diverged training'
+            )
+        return _BETTER[self.rule](sorted(numbers), key=numbers.__getitem__)
+
+    def _replace(
+        self, runner: Runner, metrics: dict[str, Any], peer: int
+    ) -> None:
+        """Give the deployed network's metrics the values of ``peer``."""
+        prefix = f'peer{peer}/'
+        for key in [key for key in metrics if key.startswith(prefix)]:
+            name = key[len(prefix) :]
+            if name in metrics:
+                metrics[name] = metrics[key]
+                runner.message_hub.update_scalar(f'val/{name}', metrics[key])
+
+
+def _unwrapped(model: nn.Module) -> Any:
+    return model.module if is_model_wrapper(model) else model
