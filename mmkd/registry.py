@@ -13,6 +13,12 @@ from mmengine import registry as root
 # imported when first asked for, so that mmkd works with any subset of the
 # repositories installed.
 TASK_MODULES: dict[str, tuple[str, str]] = {
+    'BatchAugmentPreprocessor': (
+        'mmkd.models.data_preprocessors.batch_augment',
+        'mmpretrain',
+    ),
+    'CIFAR10': ('mmkd.datasets.cifar', 'mmpretrain'),
+    'CIFAR100': ('mmkd.datasets.cifar', 'mmpretrain'),
     'CamVidDataset': ('mmkd.datasets.camvid', 'mmseg'),
     'DilatedMobileNetV2': (
         'mmkd.models.backbones.dilated_mobilenet_v2',

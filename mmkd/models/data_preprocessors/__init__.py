@@ -1,0 +1,1 @@
+"""Data preprocessors; their classes are imported when first asked for."""
