@@ -1,3 +1,4 @@
 """Data sets, samplers and transforms that the task repositories lack."""
 
+from mmkd.datasets.samplers import *  # noqa: F403
 from mmkd.datasets.transforms import *  # noqa: F403
