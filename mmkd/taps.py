@@ -243,6 +243,20 @@ class Record:
             return tensors[0]
         return tensors
 
+    def call(self, number: int) -> Record:
+        """Return what the ``number``-th call of every module recorded."""
+        part = Record(self._is_list)
+        for name, slots in self.slots.items():
+            part.slots[name] = [
+                _Slot(
+                    slot.path,
+                    slot.values[number : number + 1],
+                    slot.versions[number : number + 1],
+                )
+                for slot in slots
+            ]
+        return part
+
     def freeze(self) -> None:
         """Ignore what the modules do from now on."""
         for slots in self.slots.values():

@@ -2,5 +2,6 @@
 
 from mmkd.models.distillers.base import BaseDistiller
 from mmkd.models.distillers.offline import OfflineDistiller
+from mmkd.models.distillers.online import OnlineDistiller
 
-__all__ = ['BaseDistiller', 'OfflineDistiller']
+__all__ = ['BaseDistiller', 'OfflineDistiller', 'OnlineDistiller']

@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 from mmengine.logging import MessageHub
+from torch import nn
+
+from mmkd.models.cohorts.task_outputs import loss_of_output
 
 
 def stack_labels(data_samples: Sequence[Any] | None) -> torch.Tensor:
@@ -88,3 +91,29 @@ class BatchInfo:
         if name not in self._values:
             self._values[name] = self._makers[name]()
         return self._values[name]
+
+
+class CohortBatch(BatchInfo):
+    """The same for a cohort; auxiliary classifiers ask for their loss.
+
+    Args:
+        data_samples, device, view_labels: see `BatchInfo`.
+        network: whose head computes the task loss.
+    """
+
+    def __init__(
+        self,
+        data_samples: list | None,
+        device: torch.device,
+        view_labels: torch.Tensor | None = None,
+        network: nn.Module | None = None,
+    ) -> None:
+        super().__init__(data_samples, device, view_labels)
+        self._data_samples = data_samples
+        self._network = network
+
+    def hard_loss(self, logits: Any) -> torch.Tensor:
+        """Return the task loss of ``logits``, a scalar."""
+        if self._network is None or self._data_samples is None:
+            raise ValueError('there are no labels to compare logits with')
+        return loss_of_output(self._network, logits, self._data_samples)

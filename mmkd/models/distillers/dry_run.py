@@ -35,7 +35,7 @@ BATCH = 2
 SIDE = 16  # largest height and width on which losses are tried
 
 
-class _CannotRehearseError(Exception):
+class CannotRehearseError(Exception):
     """The network does not run on the input of the rehearsal."""
 
 
@@ -71,14 +71,14 @@ def dry_run(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         try:
-            student = _rehearse(
+            student = rehearse(
                 distiller.student, distiller.student_taps, rows, shape
             )
             teachers = [
-                _rehearse(teacher.network, teacher.taps, rows, shape)
+                rehearse(teacher.network, teacher.taps, rows, shape)
                 for teacher in distiller.teachers
             ]
-        except _CannotRehearseError as error:
+        except CannotRehearseError as error:
             print_log(
                 f'dry run skipped: a network did not run on an input of '
                 f'{(rows, *shape)} ({error}); give model.input_shape='
@@ -119,10 +119,10 @@ def _rows_per_image(distiller: OfflineDistiller) -> int:
     return getattr(distiller.views, 'num_rotations', 1)
 
 
-def _rehearse(
+def rehearse(
     network: nn.Module, taps: Taps, rows: int, shape: tuple[int, ...]
 ) -> SideReport:
-    clone = _meta_copy(network).eval()
+    clone = meta_copy(network).eval()
     taps = taps.on(clone)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), taps.recording() as record, counter:
@@ -131,7 +131,7 @@ def _rehearse(
                 torch.empty(rows, *shape, device='meta'), None, mode='tensor'
             )
         except Exception as error:  # any operator may lack a meta form
-            raise _CannotRehearseError(
+            raise CannotRehearseError(
                 f'{type(error).__name__}: {error}'
             ) from error
     flops = counter.get_total_flops()
@@ -139,7 +139,7 @@ def _rehearse(
     return SideReport(flops / 2 / rows, seen)
 
 
-def _meta_copy(network: nn.Module) -> nn.Module:
+def meta_copy(network: nn.Module) -> nn.Module:
     """Return a copy of ``network`` without storage."""
     memo: dict[int, Any] = {}
     for parameter in network.parameters():

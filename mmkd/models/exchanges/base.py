@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -42,6 +42,8 @@ class Exchange(BaseModule):
     main_role = 'logits'
     #: names of phases after the common one, each with its own optimizer.
     phases: tuple[str, ...] = ()
+    #: names that `auxiliary` gives.
+    auxiliary_names: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -105,6 +107,20 @@ class Exchange(BaseModule):
             f'{type(self).__name__}.phases names {phase}, but phase_losses '
             'is not written'
         )
+
+    def phase_parameters(
+        self, phase: str, distiller: torch.nn.Module
+    ) -> Iterable[torch.nn.Parameter]:
+        """Return what the optimizer of ``phase`` trains.
+
+        Defaults to the parameters of the module of that name.
+        """
+        return getattr(self, phase).parameters()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the exchange can run before training starts."""
+        return True
 
     def after_step(self, distiller: torch.nn.Module) -> None:
         """Act after the optimizer's step (moving averages)."""

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmkd.models.distillers.dry_run import _rehearse, dry_run
+from mmkd.models.distillers.dry_run import rehearse, dry_run
 from mmkd.models.distillers.summary import summarize
 from mmkd.networks import build_network
 from mmkd.registry import MODELS
@@ -108,7 +108,7 @@ def test_large_networks_cost_little(name: str) -> None:
     network = build_network(f'mmseg::{name}')
     taps = Taps(network, dict(logits='decode_head.conv_seg'))
     start = time.process_time()
-    report = _rehearse(network, taps, 2, (3, 512, 1024))
+    report = rehearse(network, taps, 2, (3, 512, 1024))
     assert time.process_time() - start < 3
     assert report.taps['logits'].shape[:2] == (2, 19)
     assert report.taps['logits'].device.type == 'meta'
@@ -251,7 +251,7 @@ def test_summary_tells_everything(build: Any) -> None:
 
 def test_toy_multiply_adds_by_hand() -> None:
     network = build_network(toy_network('classification', 4))
-    report = _rehearse(network, Taps(network, {}), 1, (3, 32, 32))
+    report = rehearse(network, Taps(network, {}), 1, (3, 32, 32))
     total = 0
 
     def count(module: nn.Module, args: Any, output: torch.Tensor) -> None:

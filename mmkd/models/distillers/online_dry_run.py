@@ -1,0 +1,221 @@
+"""A rehearsal of a cohort at build time, before data is loaded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from mmengine.logging import print_log
+from torch import nn
+
+from mmkd.models.distillers.batch import BatchInfo
+from mmkd.models.distillers.dry_run import (
+    BATCH,
+    SIDE,
+    CannotRehearseError,
+    SideReport,
+    meta_copy,
+    rehearse,
+)
+from mmkd.models.distillers.shrink import Shrink, shapes_of
+from mmkd.models.exchanges.transfer import CohortSpec
+
+if TYPE_CHECKING:
+    from mmkd.models.distillers.online import OnlineDistiller
+
+
+@dataclass
+class PeerReport(SideReport):
+    """What the rehearsal saw of one peer.
+
+    Args:
+        input_shape: (C, H, W).
+        tensors: small random tensors in place of its taps and heads.
+    """
+
+    input_shape: tuple[int, ...] = ()
+    tensors: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class NamedShapes:
+    """Shapes of all named tensors of the peers."""
+
+    num_peers: int
+    shapes: Sequence[Mapping[str, Any]]
+    num_classes: int | None
+
+    def of(self, on: Mapping[str, str]) -> CohortSpec:
+        """Return what an exchange reading ``on`` may build from."""
+        roles = [
+            {role: seen[name] for role, name in on.items() if name in seen}
+            for seen in self.shapes
+        ]
+        return CohortSpec(self.num_peers, roles, self.num_classes)
+
+
+def rehearse_peers(
+    distiller: OnlineDistiller, input_shape: Sequence[int] | None
+) -> list[PeerReport] | None:
+    """Run every peer without storage and note the shapes of its taps.
+
+    Returns:
+        One report per peer; None if a network did not run.
+
+    Raises:
+        ValueError: a module before the last shared one is not shared.
+    """
+    size = getattr(distiller.data_preprocessor, 'size', None)
+    size = (size, size) if isinstance(size, int) else size
+    shape = tuple(input_shape or (3, *(size or (224, 224))))
+    rows = BATCH * getattr(distiller.views, 'num_rotations', 1)
+    reports = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        try:
+            for peer, taps in zip(
+                distiller.cohort.peers, distiller.taps, strict=True
+            ):
+                side = rehearse(peer, taps, rows, shape)
+                reports.append(
+                    PeerReport(side.multiply_adds, side.taps, shape)
+                )
+        except CannotRehearseError as error:
+            print_log(
+                f'dry run skipped: a peer did not run on an input of '
+                f'{(rows, *shape)} ({error}); give model.input_shape='
+                '(C, H, W), or dry_run=False',
+                logger='current',
+                level=logging.WARNING,
+            )
+            return None
+        shrink = Shrink([report.taps for report in reports], shape, SIDE)
+        for report in reports:
+            report.tensors = {
+                name: shrink(value) for name, value in report.taps.items()
+            }
+    for part in distiller.cohort.sharing.parts:
+        peer = distiller.cohort[part.peers[0]]
+        _check_starts_at_input(peer, part.paths, rows, shape, distiller)
+    return reports
+
+
+def _check_starts_at_input(
+    peer: nn.Module,
+    paths: Sequence[str],
+    rows: int,
+    shape: tuple[int, ...],
+    distiller: OnlineDistiller,
+) -> None:
+    """Refuse a shared module that a module with own weights precedes."""
+    shared = tuple(
+        path for part in distiller.cohort.sharing.parts for path in part.paths
+    )
+    clone = meta_copy(peer).eval()
+    order: list[str] = []
+    for name, module in clone.named_modules():
+        if not list(module.children()) and list(module.parameters()):
+            module.register_forward_hook(
+                lambda *_, name=name: order.append(name)
+            )
+    with torch.no_grad():
+        clone(torch.empty(rows, *shape, device='meta'), None, mode='tensor')
+
+    def belongs(name: str, to: Sequence[str]) -> bool:
+        return any(f'{name}.'.startswith(f'{path}.') for path in to)
+
+    inside = [k for k, name in enumerate(order) if belongs(name, paths)]
+    for name in order[: max(inside, default=0)]:
+        if not belongs(name, shared):
+            raise ValueError(
+                f'cohort.shared: {paths[-1]} is shared, but {name}, which '
+                'runs before it, is not; what is shared starts at the '
+                'input: add it'
+            )
+
+
+def cohort_spec(
+    distiller: OnlineDistiller, report: Sequence[PeerReport] | None
+) -> NamedShapes:
+    """Return the shapes that exchanges build their parts from."""
+    shapes = []
+    for peer in report or ():
+        seen = {}
+        for name, value in (peer.tensors or {}).items():
+            # true sizes where the rehearsal saw them
+            value = peer.taps.get(name, value)
+            seen[name] = (
+                value.shape
+                if isinstance(value, torch.Tensor)
+                else [entry.shape for entry in value]
+            )
+        shapes.append(seen)
+    return NamedShapes(
+        len(distiller.cohort), shapes, distiller.cohort.num_classes
+    )
+
+
+class _DummyBatch(BatchInfo):
+    """Labels and progress of a batch that does not exist."""
+
+    def __init__(self, labels: torch.Tensor) -> None:
+        super().__init__(None, torch.device('cpu'))
+        self._values = dict(
+            labels=labels,
+            view_labels=torch.zeros(len(labels), dtype=torch.long),
+            sample_idx=torch.arange(len(labels)),
+            epoch=0,
+            iteration=0,
+        )
+
+    def hard_loss(self, logits: Any) -> torch.Tensor:
+        """Return zero."""
+        return torch.zeros(())
+
+
+def try_exchanges(
+    distiller: OnlineDistiller, report: Sequence[PeerReport]
+) -> None:
+    """Run every exchange on small random tensors.
+
+    Raises:
+        ValueError: an exchange refuses its tensors.
+    """
+    for exchange in distiller.exchanges:
+        peers = []
+        for peer in report:
+            tensors = peer.tensors or {}
+            if not set(exchange.on.values()) <= set(tensors):
+                break  # a module that runs in training alone
+            peers.append(
+                {role: tensors[name] for role, name in exchange.on.items()}
+            )
+        if len(peers) < len(report) or not exchange.ready:
+            continue
+        first = next(iter(peers[0].values()))
+        first = first if isinstance(first, torch.Tensor) else first[0]
+        size = (len(first), *first.shape[2:])
+        labels = torch.zeros(size, dtype=torch.long)
+        training = {m: m.training for m in exchange.modules()}
+        exchange.eval()
+        try:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                for phase in (None, *exchange.phases):
+                    exchange(peers, _DummyBatch(labels), phase)
+        except (ValueError, TypeError, RuntimeError, IndexError) as error:
+            seen = [
+                f'peer{k} {role} {shapes_of(report[k].taps.get(name))}'
+                for k in range(len(report))
+                for role, name in exchange.on.items()
+            ]
+            raise ValueError(
+                f'exchange {type(exchange).__name__} does not fit its '
+                f'tensors [{"; ".join(seen)}]: {error} (found by the dry '
+                'run; model.dry_run=False skips it)'
+            ) from error
+        finally:
+            for module, mode in training.items():
+                module.training = mode
