@@ -1,7 +1,15 @@
 """Hooks."""
 
 from mmkd.engine.hooks.best_peer_hook import BestPeerHook
+from mmkd.engine.hooks.dataset_labels_hook import DatasetLabelsHook
 from mmkd.engine.hooks.export_student_hook import ExportStudentHook
+from mmkd.engine.hooks.held_out_weights_hook import HeldOutWeightsHook
 from mmkd.engine.hooks.step_seed_hook import StepSeedHook
 
-__all__ = ['BestPeerHook', 'ExportStudentHook', 'StepSeedHook']
+__all__ = [
+    'BestPeerHook',
+    'DatasetLabelsHook',
+    'ExportStudentHook',
+    'HeldOutWeightsHook',
+    'StepSeedHook',
+]

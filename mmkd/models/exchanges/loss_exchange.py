@@ -1,0 +1,103 @@
+"""Any loss of several tensors, between the peers of a cohort."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.registry import MODELS as ROOT_MODELS
+from torch import nn
+
+from mmkd.models.exchanges.base import Exchange
+from mmkd.models.exchanges.transfer import Batch, Peers, Tensors
+from mmkd.registry import MODELS
+
+_BATCH_VALUES = ('labels', 'sample_idx', 'epoch', 'iteration')
+
+
+@MODELS.register_module()
+class LossExchange(Exchange):
+    """Feed the tensors of all peers into one loss.
+
+    The loss gets, for every role of ``on`` in order, the list of the M
+    peers' tensors; of the batch it gets whatever of ``labels``,
+    ``sample_idx``, ``epoch`` and ``iteration`` its ``forward`` names.
+
+    Args:
+        on: what is read; a dict role -> name if the loss takes several lists.
+        loss: dict of the loss, or the module.
+        name: a scalar is logged as ``loss_<name>``; a loss that returns a
+            dict names its parts itself.
+        loss_weight: factor on all of it.
+
+    Raises:
+        TypeError: ``forward`` needs another number of tensors.
+    """
+
+    def __init__(
+        self,
+        on: str | Mapping[str, str],
+        loss: nn.Module | Mapping[str, Any],
+        name: str = 'exchange',
+        loss_weight: float = 1.0,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(on, loss_weight=loss_weight, init_cfg=init_cfg)
+        self.name = name
+        self.loss = (
+            loss
+            if isinstance(loss, nn.Module)
+            else ROOT_MODELS.build(copy.deepcopy(dict(loss)))
+        )
+        self.extras = self._bind()
+
+    def _bind(self) -> tuple[str, ...]:
+        """Match ``on`` with the loss's ``forward``; return batch values."""
+        parameters = inspect.signature(self.loss.forward).parameters
+        extras = tuple(name for name in _BATCH_VALUES if name in parameters)
+        tensors = [
+            name
+            for name, parameter in parameters.items()
+            if name not in extras
+            and parameter.default is parameter.empty
+            and parameter.kind is not parameter.VAR_KEYWORD
+        ]
+        if len(tensors) != len(self.on):
+            raise TypeError(
+                f'{type(self).__name__}: {type(self.loss).__name__}.forward '
+                f'needs {len(tensors)} list(s) of tensors '
+                f'({", ".join(tensors)}), on={self.on} gives {len(self.on)}; '
+                'name one tap or auxiliary head for each'
+            )
+        return extras
+
+    def extra_losses(
+        self, peers: Peers, aux: Mapping[str, Tensors], batch: Batch
+    ) -> dict[str, torch.Tensor]:
+        """Return what the loss gives."""
+        result = self.loss(
+            *([peer[role] for peer in peers] for role in self.on),
+            **{name: batch[name] for name in self.extras},
+        )
+        if isinstance(result, torch.Tensor):
+            return {f'loss_{self.name}': result}
+        return self.named(result)
+
+    def named(self, result: Any) -> dict[str, torch.Tensor]:
+        """Check the names of a dict of losses.
+
+        Raises:
+            TypeError: not a dict of tensors named ``loss_...``.
+        """
+        if not isinstance(result, dict) or not all(
+            key.startswith('loss_') for key in result
+        ):
+            raise TypeError(
+                f'{type(self).__name__}: {type(self.loss).__name__} must '
+                'return a tensor or a dict of tensors named "loss_...", got '
+                f'{list(result) if isinstance(result, dict) else type(result)}'
+            )
+        return result
