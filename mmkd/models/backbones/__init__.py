@@ -1,1 +1,24 @@
-"""Part of mmkd."""
+"""Backbones that the task repositories lack.
+
+Those that need a task repository are not imported here.
+"""
+
+from mmkd.models.backbones.cifar_backbone import CIFARBackbone
+from mmkd.models.backbones.cifar_mobilenet_v2 import CIFARMobileNetV2
+from mmkd.models.backbones.cifar_resnet import CIFARResNet
+from mmkd.models.backbones.cifar_shufflenet_v1 import CIFARShuffleNetV1
+from mmkd.models.backbones.cifar_shufflenet_v2 import CIFARShuffleNetV2
+from mmkd.models.backbones.cifar_vgg import CIFARVGG
+from mmkd.models.backbones.cifar_wide_resnet import CIFARWideResNet
+from mmkd.models.backbones.hcgnet import HCGNet
+
+__all__ = [
+    'CIFARBackbone',
+    'CIFARMobileNetV2',
+    'CIFARResNet',
+    'CIFARShuffleNetV1',
+    'CIFARShuffleNetV2',
+    'CIFARVGG',
+    'CIFARWideResNet',
+    'HCGNet',
+]
