@@ -41,7 +41,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'in the work directory, if there is one',
     )
     parser.add_argument(
-        '--amp', action='store_true', help='mixed precision (needs a GPU)'
+        '--amp',
+        action='store_true',
+        help='mixed precision: float16 on a GPU, bfloat16 on a CPU',
     )
     parser.add_argument(
         '--auto-scale-lr',
@@ -80,16 +82,22 @@ def apply_arguments(config: Config, args: argparse.Namespace) -> None:
 def use_mixed_precision(config: Config) -> None:
     import torch
 
-    if not torch.cuda.is_available():
-        raise ValueError('--amp: torch sees no GPU; train without --amp')
     wrapper = config.optim_wrapper.get('type', 'OptimWrapper')
-    if wrapper not in ('OptimWrapper', 'AmpOptimWrapper'):
+    mixed = ('AmpOptimWrapper', 'mmkd.AutocastOptimWrapper')
+    if wrapper not in ('OptimWrapper', *mixed):
         raise ValueError(
             f'--amp: optim_wrapper.type={wrapper} has no mixed precision; '
             'use type="OptimWrapper" in the config'
         )
-    config.optim_wrapper.type = 'AmpOptimWrapper'
-    config.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if wrapper == 'mmkd.AutocastOptimWrapper':
+        return
+    if torch.cuda.is_available():
+        config.optim_wrapper.type = 'AmpOptimWrapper'
+        config.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    else:  # mmengine's wrapper refuses CPUs; bfloat16 needs no loss scale
+        config.optim_wrapper.type = 'mmkd.AutocastOptimWrapper'
+        for key in ('loss_scale', 'dtype', 'use_fsdp'):
+            config.optim_wrapper.pop(key, None)
 
 
 def check_resumed(runner: Runner) -> None:
