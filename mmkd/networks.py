@@ -58,14 +58,18 @@ def _external_path(name: str) -> Path:
     return places[0] / relative
 
 
-def network_dict(spec: NetworkSpec, scope: str | None = None) -> ConfigDict:
+def network_dict(
+    spec: NetworkSpec, scope: str | None = None, peer: int | None = None
+) -> ConfigDict:
     """Return the model dict that ``spec`` stands for, with its scope.
 
     Args:
         spec: a config name (path or ``package::path``), a dict
-            ``dict(config=name, cfg_options=...)``, or a model dict.
+            ``dict(config=name, cfg_options=...)``, or a model dict. A
+            distiller's stands for the network that it deploys.
         scope: repository of a model dict that does not carry ``_scope_``.
             Defaults to the current default scope.
+        peer: which peer of a cohort; defaults to its ``deploy``.
 
     Returns:
         A copy that carries ``_scope_`` and, if the config has one at top
@@ -85,7 +89,7 @@ def network_dict(spec: NetworkSpec, scope: str | None = None) -> ConfigDict:
                 f'{", ".join(sorted(spec)) or "nothing"}: give a model dict '
                 'or dict(config=...)'
             )
-        model = _plain_network(ConfigDict(copy.deepcopy(dict(spec))))
+        model = _plain_network(ConfigDict(copy.deepcopy(dict(spec))), peer)
         model.setdefault('_scope_', scope or _current_scope())
         return model
     unknown = sorted(set(spec) - {'config', 'cfg_options'})
@@ -103,7 +107,7 @@ def network_dict(spec: NetworkSpec, scope: str | None = None) -> ConfigDict:
     model = copy.deepcopy(config.model)
     if config.get('data_preprocessor') is not None:
         model.setdefault('data_preprocessor', config.data_preprocessor)
-    model = _plain_network(model)
+    model = _plain_network(model, peer)
     package = spec['config'].partition('::')[0]
     own_scope = package if '::' in spec['config'] else None
     model.setdefault(
@@ -113,14 +117,16 @@ def network_dict(spec: NetworkSpec, scope: str | None = None) -> ConfigDict:
     return model
 
 
-def _plain_network(model: ConfigDict) -> ConfigDict:
-    """Return the student if ``model`` is a distiller's dict.
+def _plain_network(model: ConfigDict, peer: int | None) -> ConfigDict:
+    """Return the student or peer if ``model`` is a distiller's dict.
 
     It gets the data preprocessor that the distiller trains it with.
     """
-    while 'student' in model:
+    while 'student' in model or 'cohort' in model:
         preprocessor = model.get('data_preprocessor')
-        student = model['student']
+        student = (
+            model['student'] if 'student' in model else _peer(model, peer)
+        )
         model = (
             student
             if isinstance(student, dict) and 'config' not in student
@@ -129,6 +135,20 @@ def _plain_network(model: ConfigDict) -> ConfigDict:
         if preprocessor is not None:
             model['data_preprocessor'] = preprocessor
     return model
+
+
+def _peer(model: ConfigDict, peer: int | None) -> Any:
+    """Return what ``cohort.peers`` has for ``peer`` (or for ``deploy``)."""
+    peers = model['cohort']['peers']
+    if peer is None:
+        deploy = model.get('deploy', 0)
+        peer = deploy if isinstance(deploy, int) else 0
+    if not -len(peers) <= peer < len(peers):
+        raise ValueError(
+            f'peer {peer} is asked for, but cohort.peers has {len(peers)} '
+            f'networks: give an index from 0 to {len(peers) - 1}'
+        )
+    return peers[peer]
 
 
 def _current_scope() -> str:
@@ -151,11 +171,12 @@ def load_network_weights(
     strict: bool = True,
     allow_pickle: bool = False,
     role: str = 'network',
+    peer: int | None = None,
 ) -> dict[str, torch.Tensor]:
     """Load a checkpoint into ``network``.
 
     A plain checkpoint of the network and a distiller's checkpoint (keys
-    ``student.…``) are both understood.
+    ``student.…`` or ``cohort.peers.…``) are both understood.
 
     Args:
         network: the built network.
@@ -163,6 +184,7 @@ def load_network_weights(
         strict: refuse keys that are missing, unexpected or of other shape.
         allow_pickle: see `read_checkpoint`.
         role: the network's name in messages, e.g. ``'teacher'``.
+        peer: which peer of a cohort; defaults to the deployed one.
 
     Returns:
         The entries of the file that belong to auxiliary heads
@@ -177,6 +199,9 @@ def load_network_weights(
     aux = {k: v for k, v in state.items() if k.startswith('aux_heads.')}
     if any(key.startswith('student.') for key in state):
         state = strip_prefix(state, 'student.')
+    elif any(key.startswith('cohort.peers.') for key in state):
+        peer = deployed_peer(state, checkpoint) if peer is None else peer
+        state = strip_prefix(state, f'cohort.peers.{peer}.')
     elif state and all(key.startswith('module.') for key in state):
         state = strip_prefix(state, 'module.')
     try:  # with the conversions of old key names that networks bring along
@@ -201,6 +226,24 @@ def load_network_weights(
         print_log(message, logger='current', level=logging.WARNING)
         network.load_state_dict(fitting, strict=False)
     return aux
+
+
+def deployed_peer(
+    state: dict[str, torch.Tensor], checkpoint: str | Path
+) -> int:
+    """Return the index of the deployed peer in a cohort's ``state_dict``.
+
+    Raises:
+        ValueError: what is deployed is no network of its own.
+    """
+    index = int(state.get('deployed_peer', -1))
+    if index < 0:
+        raise ValueError(
+            f'checkpoint="{checkpoint}" is of a cohort that deploys an '
+            'auxiliary classifier of all peers, which is no network of its '
+            'own: say which peer you want (--peer, or peer=...)'
+        )
+    return index
 
 
 def _key_problems(

@@ -48,6 +48,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='input on which outputs are compared, and that of ONNX',
     )
     parser.add_argument(
+        '--peer', type=int, help='of a cohort; default: the deployed one'
+    )
+    parser.add_argument(
         '--allow-pickle',
         action='store_true',
         help='read a checkpoint that holds more than weights; only for files '
@@ -74,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> ExportReport:
             input_shape=args.input_shape,
             onnx=out.with_suffix('.onnx') if onnx == '' else onnx,
             allow_pickle=args.allow_pickle,
+            peer=args.peer,
         )
     print(
         f'{report.path}: {report.num_tensors} tensors, '

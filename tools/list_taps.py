@@ -82,6 +82,11 @@ def networks(config: Config) -> dict[str, dict[str, Any]]:
     """Return the config's networks by role."""
     model = config.model
     student = deployed_network(config)
+    if 'cohort' in model:
+        return {
+            f'peer{k}': deployed_network(config, k)
+            for k in range(len(model.cohort.peers))
+        }
     if 'student' not in model:
         return {'network': student}
     found = {'student': student}

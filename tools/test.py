@@ -22,7 +22,8 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
 from mmengine.config import Config  # noqa: E402
 from mmengine.dist import is_main_process  # noqa: E402
 
-from mmkd.networks import load_network_weights  # noqa: E402
+from mmkd.networks import deployed_peer, load_network_weights  # noqa: E402
+from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
 from mmkd.utils.errors import one_line_errors  # noqa: E402
 from mmkd.utils.export import deployed_network  # noqa: E402
 from mmkd.utils.setup import (  # noqa: E402
@@ -58,6 +59,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--tta', action='store_true', help='with test-time augmentation'
     )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        '--peer', type=int, help='of a cohort; default: the deployed one'
+    )
+    which.add_argument(
+        '--all-peers',
+        action='store_true',
+        help='test the whole cohort in one pass (evaluator: mmkd.PeerMetric)',
+    )
     parser.add_argument(
         '--allow-pickle',
         action='store_true',
@@ -68,7 +78,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def apply_arguments(config: Config, args: argparse.Namespace) -> None:
-    config.model = deployed_network(config)
+    if not args.all_peers:
+        config.model = deployed_network(config, chosen_peer(config, args))
+    elif 'cohort' not in config.model:
+        raise ValueError(
+            f'--all-peers: model.type={config.model.type} of config="'
+            f'{args.config}" is no cohort; leave the option out'
+        )
     config.load_from = None
     config.resume = False
     for key in ('test_dataloader', 'test_cfg', 'test_evaluator'):
@@ -83,6 +99,14 @@ def apply_arguments(config: Config, args: argparse.Namespace) -> None:
         draw_predictions(config, args.show_dir)
     if args.tta:
         augment(config)
+
+
+def chosen_peer(config: Config, args: argparse.Namespace) -> int | None:
+    """Return the index of the peer to test, for a cohort."""
+    if 'cohort' not in config.model or args.peer is not None:
+        return args.peer
+    saved = read_checkpoint(args.checkpoint, allow_pickle=args.allow_pickle)
+    return deployed_peer(saved['state_dict'], args.checkpoint)
 
 
 def write_predictions(config: Config, out: str) -> None:
@@ -146,11 +170,18 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         apply_arguments(config, args)
         runner = build_runner(config)
         network = unwrapped(runner.model)
-        load_network_weights(
-            network.module if args.tta else network,
-            args.checkpoint,
-            allow_pickle=args.allow_pickle,
-        )
+        if args.all_peers:
+            saved = read_checkpoint(
+                args.checkpoint, allow_pickle=args.allow_pickle
+            )
+            network.load_state_dict(saved['state_dict'])
+        else:
+            load_network_weights(
+                network.module if args.tta else network,
+                args.checkpoint,
+                allow_pickle=args.allow_pickle,
+                peer=args.peer,
+            )
         metrics = runner.test()
     if args.out and args.out.endswith('.json') and is_main_process():
         write_metrics(metrics, Path(args.out))

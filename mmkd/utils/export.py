@@ -14,7 +14,12 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from torch import nn
 
-from mmkd.networks import build_network, load_network_weights, network_dict
+from mmkd.networks import (
+    build_network,
+    deployed_peer,
+    load_network_weights,
+    network_dict,
+)
 from mmkd.utils.checkpoints import read_checkpoint
 from mmkd.utils.onnx_export import export_onnx
 from mmkd.utils.raw_outputs import random_inputs, raw_outputs
@@ -22,6 +27,7 @@ from mmkd.version import __version__
 
 # Keys of a distiller's dict that say what its student is.
 _STUDENT_KEYS = ('type', '_scope_', 'student', 'data_preprocessor')
+_COHORT_KEYS = ('type', '_scope_', 'cohort', 'data_preprocessor')
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ def export_student(
     input_shape: Sequence[int] | None = None,
     onnx: str | Path | None = None,
     allow_pickle: bool = False,
+    peer: int | None = None,
 ) -> ExportReport:
     """Write the deployed network of a run as a plain checkpoint.
 
@@ -69,17 +76,22 @@ def export_student(
             to, else (3, 224, 224).
         onnx: ONNX file to write too; needs onnx and onnxruntime.
         allow_pickle: see `read_checkpoint`.
+        peer: which peer of a cohort; defaults to the deployed one.
 
     Raises:
         ValueError: the checkpoint does not fit, or outputs differ.
         ImportError: a package that ONNX needs is missing.
     """
-    source = _source_network(config)
-    load_network_weights(source, checkpoint, allow_pickle=allow_pickle)
-    meta = read_checkpoint(checkpoint, allow_pickle=allow_pickle).get('meta')
-    save_plain(source, out, (meta or {}).get('dataset_meta'))
+    saved = read_checkpoint(checkpoint, allow_pickle=allow_pickle)
+    if 'cohort' in config.model and peer is None:
+        peer = deployed_peer(saved['state_dict'], checkpoint)
+    source = _source_network(config, peer)
+    load_network_weights(
+        source, checkpoint, allow_pickle=allow_pickle, peer=peer
+    )
+    save_plain(source, out, (saved.get('meta') or {}).get('dataset_meta'))
 
-    network = build_network(deployed_network(config))
+    network = build_network(deployed_network(config, peer))
     inputs = random_inputs(network, input_shape)
     verify_export(out, source, network, inputs)
     deviation = None
@@ -95,17 +107,27 @@ def export_student(
     )
 
 
-def deployed_network(config: Config) -> dict[str, Any]:
-    """Return the dict of the network that a run of ``config`` deploys."""
+def deployed_network(
+    config: Config, peer: int | None = None
+) -> dict[str, Any]:
+    """Return the dict of the network that a run of ``config`` deploys.
+
+    Args:
+        config: of a distiller or of a network.
+        peer: which peer of a cohort; defaults to its ``deploy``.
+    """
     model = config.model
     if config.get('data_preprocessor') is not None:
         model.setdefault('data_preprocessor', config.data_preprocessor)
-    return network_dict(model, config.get('default_scope'))
+    return network_dict(model, config.get('default_scope'), peer)
 
 
-def _source_network(config: Config) -> nn.Module:
+def _source_network(config: Config, peer: int | None) -> nn.Module:
     """Build the network as a distiller holds it, without its teachers."""
     model = config.model
+    if 'cohort' in model:
+        kept = {key: model[key] for key in _COHORT_KEYS if key in model}
+        return MODELS.build(dict(kept, dry_run=False, deploy=peer)).deployed
     if 'student' not in model:
         return build_network(deployed_network(config))
     kept = {key: model[key] for key in _STUDENT_KEYS if key in model}

@@ -10,8 +10,9 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mmkd.networks import load_network_weights
+from mmkd.networks import deployed_peer, load_network_weights
 from mmkd.registry import HOOKS
+from mmkd.utils.checkpoints import read_checkpoint
 from mmkd.utils.export import save_plain
 
 
@@ -43,7 +44,11 @@ class ExportStudentHook(Hook):
         model = runner.model
         if is_model_wrapper(model):
             model = model.module
-        network = getattr(model, 'deployed', model)
+        try:
+            network = getattr(model, 'deployed', model)
+        except ValueError as error:  # an auxiliary classifier of a cohort
+            runner.logger.warning(f'No plain network is written: {error}')
+            return
         folder = Path(self.out_dir or runner.work_dir)
         averages = [h for h in runner.hooks if isinstance(h, EMAHook)]
         for hook in averages:
@@ -57,6 +62,9 @@ class ExportStudentHook(Hook):
             if key.startswith('best_ckpt') and best is not None:
                 suffix = key.removeprefix('best_ckpt').replace('/', '_')
                 path = folder / f'{self.name}_best{suffix}.pth'
+                if hasattr(model, 'cohort') and Path(best).is_file():
+                    state = read_checkpoint(best)['state_dict']
+                    network = model.cohort[deployed_peer(state, best)]
                 self._write_best(runner, network, best, path)
 
     def _write_best(

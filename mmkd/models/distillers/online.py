@@ -144,10 +144,10 @@ class OnlineDistiller(BaseDistiller):
                 'end'
             )
         self.deploy = deploy
-        if deploy == 'best':
-            self.register_buffer(
-                'best_peer', torch.zeros((), dtype=torch.int64)
-            )
+        fixed = range(count)[deploy] if isinstance(deploy, int) else 0
+        if deploy in names:
+            fixed = -1
+        self.register_buffer('deployed_peer', torch.tensor(fixed))
 
     # -- properties ---------------------------------------------------------
 
@@ -158,15 +158,13 @@ class OnlineDistiller(BaseDistiller):
         Raises:
             ValueError: an auxiliary classifier is deployed instead.
         """
-        if self.deploy == 'best':
-            return int(self.best_peer)
-        if isinstance(self.deploy, str):
+        if int(self.deployed_peer) < 0:
             raise ValueError(
                 f"deploy='{self.deploy}' is an auxiliary classifier of all "
                 'peers, which is no network of its own: set deploy to a peer '
                 'index to use or export one'
             )
-        return range(len(self.cohort))[self.deploy]
+        return int(self.deployed_peer)
 
     @property
     def deployed(self) -> nn.Module:
@@ -180,7 +178,7 @@ class OnlineDistiller(BaseDistiller):
                 f"deploy={self.deploy!r} is fixed; set deploy='best' to let "
                 'the validation choose'
             )
-        self.best_peer.fill_(index)
+        self.deployed_peer.fill_(index)
 
     @property
     def phases(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from mmkd.taps import Taps, Tensors
 from mmkd.utils.checkpoints import strip_prefix
 
 _KEYS = {
-    'config', 'checkpoint', 'strict', 'allow_pickle', 'cfg_options'
+    'config', 'checkpoint', 'strict', 'allow_pickle', 'cfg_options', 'peer'
 }  # fmt: skip
 
 
@@ -89,6 +89,7 @@ class Teacher(nn.Module):
         allow_pickle: read a checkpoint with arbitrary objects.
         cfg_options: changes to the config.
         scope: repository of a model dict without ``_scope_``.
+        peer: which peer, if the config is a cohort's.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Teacher(nn.Module):
         allow_pickle: bool = False,
         cfg_options: Mapping[str, Any] | None = None,
         scope: str | None = None,
+        peer: int | None = None,
     ) -> None:
         super().__init__()
         if cfg_options and not isinstance(config, str):
@@ -110,7 +112,7 @@ class Teacher(nn.Module):
             )
         if isinstance(config, str):
             config = dict(config=config, cfg_options=cfg_options)
-        model = network_dict(config, scope)
+        model = network_dict(config, scope, peer)
         self.network = build_network(model)
         self._aux_weights = load_network_weights(
             self.network,
@@ -118,6 +120,7 @@ class Teacher(nn.Module):
             strict=strict,
             allow_pickle=allow_pickle,
             role='teacher',
+            peer=peer,
         )
         self.checkpoint = checkpoint
         self.renormalize: nn.Module = nn.Identity()
