@@ -6,6 +6,7 @@ import torch
 
 STEPS = 40
 _DECAY = 0.6  # of the barrier per Newton step
+_LEAST = 1e-9  # of the barrier: settles what the objective leaves open
 _LENGTHS = 0.99 * 0.5 ** torch.arange(16, dtype=torch.float64)
 
 
@@ -23,14 +24,14 @@ def simplex_weights(margins: torch.Tensor) -> torch.Tensor:
         margins: D (P, M, K), logits minus that of the true class.
 
     Returns:
-        a (P, M), float64; never worse than the best single one of M.
+        a (P, M), float64; no worse than the best single one of M.
     """
     margins = margins.double()
     num_rows, num_peers, _ = margins.shape
     ones = margins.new_ones(num_rows, num_peers)
     weights = ones / num_peers
     gradient, _ = _derivatives(margins, weights)
-    barrier = gradient.amax(1) - gradient.amin(1)
+    barrier = (gradient.amax(1) - gradient.amin(1)).clamp(min=_LEAST)
     for _ in range(STEPS):
         gradient, hessian = _derivatives(margins, weights)
         curvature = hessian + torch.diag_embed(
@@ -42,7 +43,7 @@ def simplex_weights(margins: torch.Tensor) -> torch.Tensor:
         )[0].unbind(2)
         shift = newton.sum(1, keepdim=True) / along.sum(1, keepdim=True)
         weights = _search(margins, weights, shift * along - newton, barrier)
-        barrier = _DECAY * barrier
+        barrier = (_DECAY * barrier).clamp(min=_LEAST)
     return _or_vertex(margins, weights)
 
 
@@ -81,4 +82,4 @@ def _or_vertex(margins: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     mixed = (weights[:, :, None] * margins).sum(1)
     found = mixed.logsumexp(1, keepdim=True)
     vertex = torch.zeros_like(weights).scatter_(1, best, 1.0)
-    return torch.where(found <= single, weights, vertex)
+    return torch.where(found <= single + _LEAST, weights, vertex)
