@@ -1,0 +1,169 @@
+"""Which samples of the data set an anchor is contrasted with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from mmkd.utils.indices import check_index, is_integer
+
+# On a GPU, looking at index values makes the host wait for the device:
+# only the first batches are checked there.
+CHECKED_GPU_BATCHES = 10
+
+
+class ContrastIndices(nn.Module):
+    """Draw positives and negatives of every sample from the labels.
+
+    All samples are held once in the order of their classes, so that the
+    members of one class, and those of all others, are ranges of positions:
+    drawing is arithmetic on the device of the labels, the same for any
+    number of classes. Buffers, not part of the ``state_dict``: ``classes``
+    (n,), ``order`` (n,), ``starts`` (K,), ``counts`` (K,).
+
+    Args:
+        labels: (n,) integer class of every sample of the data set.
+        num_positives: P, samples of the same class, drawn without
+            replacement; the sample itself may be among them.
+        num_negatives: N, samples drawn with replacement, uniformly over all
+            samples of the other classes.
+
+    Raises:
+        ValueError: labels that are not one integer per sample, a class with
+            fewer than P samples, or a single class.
+    """
+
+    classes: torch.Tensor
+    order: torch.Tensor
+    starts: torch.Tensor
+    counts: torch.Tensor
+
+    def __init__(
+        self,
+        labels: torch.Tensor | Sequence[int],
+        num_positives: int = 1,
+        num_negatives: int = 8192,
+    ) -> None:
+        super().__init__()
+        for key, value in (
+            ('num_positives', num_positives),
+            ('num_negatives', num_negatives),
+        ):
+            if value < 1:
+                raise ValueError(
+                    f'ContrastIndices: {key}={value} must be at least 1; '
+                    f'set e.g. {key}=1'
+                )
+        labels = torch.as_tensor(labels)
+        if labels.ndim != 1 or not is_integer(labels):
+            raise ValueError(
+                'ContrastIndices: labels must be one integer per sample, got '
+                f'{labels.dtype} {tuple(labels.shape)}; mixed, soft and '
+                'multiple labels have no class to draw from'
+            )
+        values, classes, counts = labels.unique(
+            return_inverse=True, return_counts=True
+        )
+        if len(values) < 2:
+            raise ValueError(
+                f'ContrastIndices: {len(labels)} samples of '
+                f'{len(values)} class leave no negatives; use a data set '
+                'with at least two classes'
+            )
+        if counts.min() < num_positives:
+            scarce = counts.argmin()
+            raise ValueError(
+                f'ContrastIndices: class {int(values[scarce])} has '
+                f'{int(counts[scarce])} samples, fewer than '
+                f'num_positives={num_positives}; reduce num_positives'
+            )
+        self.num_positives = num_positives
+        self.num_negatives = num_negatives
+        buffers = dict(
+            classes=classes,
+            order=classes.argsort(stable=True),
+            starts=counts.cumsum(0) - counts,
+            counts=counts,
+        )
+        for name, buffer in buffers.items():
+            self.register_buffer(name, buffer, persistent=False)
+        self._gpu_checks_left = CHECKED_GPU_BATCHES
+
+    @torch.no_grad()
+    def forward(
+        self,
+        sample_idx: torch.Tensor,
+        generator: torch.Generator | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw the indices of one batch.
+
+        Args:
+            sample_idx: (B,) index of every sample in the data set.
+            generator: source of random numbers on the device of the labels;
+                None is PyTorch's default.
+
+        Returns:
+            (B, 1 + P) the sample itself and its positives; (B, N) negatives.
+
+        Raises:
+            ValueError: not (B,) integers, or an index outside the data set.
+        """
+        sample_idx = sample_idx.to(self.order.device)
+        self._check(sample_idx)
+        classes = self.classes[sample_idx]
+        start = self.starts[classes][:, None]
+        count = self.counts[classes][:, None]
+        members = _distinct(count, self.num_positives, generator)
+        others = _below(len(self.order) - count, self.num_negatives, generator)
+        others = others + count * (others >= start)  # jump over the class
+        positives = torch.cat(
+            [sample_idx[:, None], self.order[start + members]], 1
+        )
+        return positives, self.order[others]
+
+    def _check(self, sample_idx: torch.Tensor) -> None:
+        if sample_idx.ndim != 1 or not is_integer(sample_idx):
+            raise ValueError(
+                'ContrastIndices: sample_idx must be (B,) integers, got '
+                f'{sample_idx.dtype} {tuple(sample_idx.shape)}; give the '
+                "field 'sample_idx' of the data samples"
+            )
+        if sample_idx.is_cuda:
+            self._gpu_checks_left -= 1
+            if self._gpu_checks_left < 0:
+                return
+        check_index(
+            'ContrastIndices', 'sample_idx', sample_idx, len(self.order)
+        )
+
+
+def _below(
+    limit: torch.Tensor, amount: int, generator: torch.Generator | None
+) -> torch.Tensor:
+    """Draw integers (B, amount) uniform in [0, limit), limit (B, 1)."""
+    uniform = torch.rand(
+        len(limit),
+        amount,
+        dtype=torch.float64,  # float32 has too few values for large sets
+        device=limit.device,
+        generator=generator,
+    )
+    return torch.minimum((uniform * limit).long(), limit - 1)
+
+
+def _distinct(
+    limit: torch.Tensor, amount: int, generator: torch.Generator | None
+) -> torch.Tensor:
+    """Draw sets (B, amount) of different integers below limit (B, 1).
+
+    Floyd's method: every set is equally likely; the order is not random.
+    """
+    drawn = limit.new_empty(len(limit), 0)
+    for last in range(amount, 0, -1):
+        largest = limit - last
+        new = _below(largest + 1, 1, generator)
+        seen = (drawn == new).any(1, keepdim=True)
+        drawn = torch.cat([drawn, torch.where(seen, largest, new)], 1)
+    return drawn

@@ -1,0 +1,48 @@
+"""Checks of labels and indices."""
+
+from __future__ import annotations
+
+import torch
+
+
+def is_integer(tensor: torch.Tensor) -> bool:
+    """Return whether ``tensor`` holds integers (booleans are none)."""
+    kind = tensor.dtype
+    return not (
+        kind.is_floating_point or kind.is_complex or kind == torch.bool
+    )
+
+
+def check_labels(owner: str, labels: torch.Tensor, num_samples: int) -> None:
+    """Check that ``labels`` is one integer per sample.
+
+    Raises:
+        ValueError: another shape or type, as mixed or soft labels have.
+    """
+    if not is_integer(labels) or tuple(labels.shape) != (num_samples,):
+        raise ValueError(
+            f'{owner}: labels must be ({num_samples},) integers, one class '
+            f'per sample, got {labels.dtype} {tuple(labels.shape)}; mixup, '
+            'soft and multiple labels are not supported: remove '
+            'batch_augments and the like from the data preprocessor'
+        )
+
+
+def check_index(
+    owner: str, name: str, index: torch.Tensor, num_samples: int
+) -> None:
+    """Check that ``index`` lies in [0, num_samples). Waits for the device.
+
+    Raises:
+        ValueError: an index is negative or too large.
+    """
+    if index.numel() == 0:
+        return
+    low, high = int(index.min()), int(index.max())
+    if low < 0 or high >= num_samples:
+        raise ValueError(
+            f'{owner}: {name} reaches from {low} to {high}, but '
+            f'num_samples={num_samples}; set num_samples to the length of '
+            'the training set, and use indices that count through all of '
+            'it: parts of wrapped or concatenated data sets count anew'
+        )
