@@ -1,5 +1,23 @@
 """Metrics, and evaluation of frozen networks on other data."""
 
+from mmkd.evaluation.features import Features, collect_features
+from mmkd.evaluation.few_shot import FewShotResult, few_shot_eval
+from mmkd.evaluation.linear_eval import (
+    PROTOCOLS,
+    LinearProtocol,
+    LinearResult,
+    linear_eval,
+)
 from mmkd.evaluation.peer_metric import PeerMetric
 
-__all__ = ['PeerMetric']
+__all__ = [
+    'PROTOCOLS',
+    'Features',
+    'FewShotResult',
+    'LinearProtocol',
+    'LinearResult',
+    'PeerMetric',
+    'collect_features',
+    'few_shot_eval',
+    'linear_eval',
+]

@@ -21,10 +21,10 @@ class BestPeerHook(Hook):
     """Tell the distiller, after each validation, which peer is best.
 
     ``model.set_best_peer(k)`` writes the persistent buffer ``best_peer``
-    that ``deploy='best'`` reads. Of equal peers the first one wins. With
-    ``deploy='best'`` the metrics without a peer's name, measured with the
-    choice before, are replaced by those of the new choice, so that
-    ``save_best`` compares what is deployed.
+    that ``deploy='best'`` reads. Of equal peers the first one wins. The
+    metrics without a peer's name, measured with the choice before, are
+    replaced by those of the new choice, so that ``save_best`` compares what
+    is deployed.
 
     It runs before logs and ``save_best``. Regular checkpoints are written
     before the validation of their epoch, so they hold the choice of the
@@ -36,7 +36,7 @@ class BestPeerHook(Hook):
         rule: ``'greater'`` or ``'less'`` is better.
     """
 
-    priority = 55  # type: ignore[assignment]  # after EMAHook, before logs
+    priority = 55  # after EMAHook, before LoggerHook
 
     def __init__(
         self, metric: str = 'accuracy/top1', rule: str = 'greater'
@@ -54,12 +54,18 @@ class BestPeerHook(Hook):
 
         Raises:
             TypeError: it has no ``set_best_peer``.
+            ValueError: it deploys a fixed peer.
         """
         model = _unwrapped(runner.model)
         if not hasattr(model, 'set_best_peer'):
             raise TypeError(
                 f'BestPeerHook: the model {type(model).__name__} has no '
                 'method set_best_peer; use the hook with mmkd.OnlineDistiller'
+            )
+        if model.deploy != 'best':
+            raise ValueError(
+                f'BestPeerHook: model.deploy={model.deploy!r} is fixed; set '
+                "deploy='best', or remove the hook"
             )
 
     def after_val_epoch(
@@ -73,15 +79,13 @@ class BestPeerHook(Hook):
         """
         metrics = {} if metrics is None else metrics
         peer = self.best_peer(metrics)
-        model = _unwrapped(runner.model)
-        models = [model]
+        models = [_unwrapped(runner.model)]
         for hook in runner.hooks:
             if isinstance(hook, EMAHook):  # its copy is what gets saved
                 models.append(_unwrapped(hook.ema_model.module))
-        for each in models:
-            each.set_best_peer(peer)
-        if getattr(model, 'deploy', None) == 'best':
-            self._replace(runner, metrics, peer)
+        for model in models:
+            model.set_best_peer(peer)
+        self._replace(runner, metrics, peer)
         runner.logger.info(
             f'Best peer: {peer} ({self.metric} '
             f'{float(metrics[f"peer{peer}/{self.metric}"]):.4f})'

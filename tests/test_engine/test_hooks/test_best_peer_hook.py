@@ -130,11 +130,11 @@ def test_logged_value_is_that_of_the_deployed_peer(tmp_path: Path) -> None:
     assert logged[f'peer0/{METRIC}'] == 1.0
 
 
-def test_fixed_deployment_keeps_its_own_value(tmp_path: Path) -> None:
-    script = [validation(1.0, 5.0, deployed=1.0)]
-    runner = train(tmp_path, script, Cohort(deploy=0))
-    assert int(runner.model.best_peer) == 1
-    assert runner.message_hub.get_info('best_score') == 1.0
+def test_fixed_deployment_is_refused_at_the_start(tmp_path: Path) -> None:
+    script = [validation(1.0, 5.0)]
+    with pytest.raises(ValueError, match=r'deploy=0 is fixed; set deploy='):
+        train(tmp_path, script, Cohort(deploy=0))
+    assert len(script) == 1
 
 
 @pytest.mark.parametrize('update_buffers', [False, True])
