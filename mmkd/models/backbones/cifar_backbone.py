@@ -24,13 +24,14 @@ class CIFARBackbone(BaseModule):
     networks.
 
     A subclass sets ``num_stages``, the names of its stem and tail modules,
-    and `_blocks`; it creates the stem, calls `_add_stages` and creates the
-    tail.
+    ``default_init`` and `_blocks`; it creates the stem, calls `_add_stages`
+    and creates the tail.
 
     Args:
         out_indices: which stages to return, counted from 0; negative numbers
             count from the last.
-        init_cfg: mmengine's initialisation; None is the subclass's own.
+        init_cfg: how `init_weights` sets the weights, see mmengine; None is
+            the subclass's own way.
 
     Attributes:
         stage_names: module names in forward order, one group for the stem
@@ -54,6 +55,7 @@ class CIFARBackbone(BaseModule):
     num_stages = 3
     stem_names: tuple[str, ...] = ('conv1', 'bn1', 'relu')
     tail_names: tuple[str, ...] = ()
+    default_init: list[dict[str, Any]] | None = None
     stem_channels: int
     stage_channels: tuple[int, ...]
     stage_strides: tuple[int, ...]
@@ -62,7 +64,7 @@ class CIFARBackbone(BaseModule):
     def __init__(
         self, out_indices: Sequence[int], init_cfg: Any = None
     ) -> None:
-        super().__init__(init_cfg)
+        super().__init__(self.default_init if init_cfg is None else init_cfg)
         count = self.num_stages
         wrong = [k for k in out_indices if not -count <= k < count]
         stages = {k % count for k in out_indices}

@@ -72,6 +72,7 @@ class CIFARMobileNetV2(CIFARBackbone):
             leaves no channel.
     """
 
+    default_init = KAIMING_FAN_OUT
     num_stages = 4
     tail_names = ('conv_last', 'bn_last', 'relu_last')
 
@@ -82,7 +83,7 @@ class CIFARMobileNetV2(CIFARBackbone):
         out_indices: Sequence[int] = (-1,),
         init_cfg: Any = None,
     ) -> None:
-        super().__init__(out_indices, init_cfg or KAIMING_FAN_OUT)
+        super().__init__(out_indices, init_cfg)
         check_choice('CIFARMobileNetV2', 'stem_stride', stem_stride, (1, 2))
         if int(16 * widen_factor) < 1:
             raise ValueError(

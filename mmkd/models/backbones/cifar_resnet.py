@@ -105,8 +105,9 @@ class Bottleneck(nn.Module):
         return self.relu(out + self.downsample(x))
 
 
+Block = type[BasicBlock] | type[Bottleneck]
 # block -> (class, convolutions per block, usual depths)
-BLOCKS = {
+BLOCKS: dict[str, tuple[Block, int, tuple[int, ...]]] = {
     'basic': (BasicBlock, 2, (8, 14, 20, 32, 44, 56, 110)),
     'bottleneck': (Bottleneck, 3, (20, 29, 47, 56, 110, 164)),
 }
@@ -142,6 +143,8 @@ class CIFARResNet(CIFARBackbone):
             not three positive numbers.
     """
 
+    default_init = KAIMING_FAN_OUT
+
     def __init__(
         self,
         depth: int,
@@ -154,7 +157,7 @@ class CIFARResNet(CIFARBackbone):
         out_indices: Sequence[int] = (-1,),
         init_cfg: Any = None,
     ) -> None:
-        super().__init__(out_indices, init_cfg or KAIMING_FAN_OUT)
+        super().__init__(out_indices, init_cfg)
         check_choice('CIFARResNet', 'block', block, BLOCKS)
         check_choice('CIFARResNet', 'shortcut', shortcut, ('conv', 'pad'))
         self.block, convs, usual = BLOCKS[block]

@@ -56,6 +56,7 @@ class CIFARVGG(CIFARBackbone):
         ValueError: an unknown depth or ``num_pools``.
     """
 
+    default_init = KAIMING_FAN_OUT
     num_stages = 5
     stem_names = ()
 
@@ -66,7 +67,7 @@ class CIFARVGG(CIFARBackbone):
         out_indices: Sequence[int] = (-1,),
         init_cfg: Any = None,
     ) -> None:
-        super().__init__(out_indices, init_cfg or KAIMING_FAN_OUT)
+        super().__init__(out_indices, init_cfg)
         check_choice('CIFARVGG', 'depth', depth, NUM_CONVS)
         check_choice('CIFARVGG', 'num_pools', num_pools, (None, 3, 4, 5))
         self.num_convs = NUM_CONVS[depth]

@@ -65,6 +65,7 @@ class CIFARWideResNet(CIFARBackbone):
         ValueError: an unknown depth, or ``widen_factor`` is not positive.
     """
 
+    default_init = KAIMING_FAN_OUT
     stem_names = ('conv1',)
     tail_names = ('bn_last', 'relu_last')
 
@@ -75,7 +76,7 @@ class CIFARWideResNet(CIFARBackbone):
         out_indices: Sequence[int] = (-1,),
         init_cfg: Any = None,
     ) -> None:
-        super().__init__(out_indices, init_cfg or KAIMING_FAN_OUT)
+        super().__init__(out_indices, init_cfg)
         self.num_blocks, rest = divmod(depth - 4, 6)
         if rest or self.num_blocks < 1:
             raise ValueError(

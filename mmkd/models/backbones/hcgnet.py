@@ -17,16 +17,17 @@ NUM_UNITS = 8
 
 
 class BNReLUConv(nn.Sequential):
-    """Batch norm, ReLU, convolution without bias that keeps H and W."""
+    """Batch norm, ReLU, convolution without bias."""
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
         kernel_size: int,
-        **kwargs: int,
+        stride: int = 1,
+        groups: int = 1,
+        dilation: int = 1,
     ) -> None:
-        padding = kwargs.get('dilation', 1) * (kernel_size // 2)
         super().__init__(
             nn.BatchNorm2d(in_channels),
             nn.ReLU(),
@@ -34,9 +35,11 @@ class BNReLUConv(nn.Sequential):
                 in_channels,
                 out_channels,
                 kernel_size,
-                padding=padding,
+                stride=stride,
+                padding=dilation * (kernel_size // 2),
+                dilation=dilation,
+                groups=groups,
                 bias=False,
-                **kwargs,
             ),
         )
 
@@ -70,7 +73,7 @@ class Squeeze(nn.Sequential):
         Raises:
             ValueError: a batch of one image in training.
         """
-        if self.training and len(x) == 1:
+        if self[1].training and len(x) == 1:
             raise ValueError(
                 'HCGNet: a batch of 1 image in training: the batch norms of '
                 'its gates need 2 or more; raise '

@@ -108,7 +108,6 @@ def test_parameters_of_network_and_branches(golden: Golden, name: str) -> None:
     sizes = [count(*modules) for modules in groups]
     assert sum(sizes) == count(net)
     trunk, branch = sum(sizes[:2]), sum(sizes[2:]) + count(head)
-    # the 1x stem of ShuffleNetV2 is counted as in the table of the paper
     assert trunk + branch == case[f'{name}_single_num_params']
     assert trunk + 4 * branch == case[f'{name}_branch4_num_params']
 
