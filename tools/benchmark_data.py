@@ -121,6 +121,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if args.data_root is None:
             write_noise_archive(Path(folder), args.images)
         root = args.data_root or folder
+        if not (Path(root) / 'cifar-100-python' / 'train').is_file():
+            raise FileNotFoundError(
+                f'--data-root {root}: no cifar-100-python/train in it; make '
+                'it with tools/dataset_converters/cifar100.py, or leave out '
+                '--data-root for noise'
+            )
         paths = build_paths(root, args.batch_size)
         times = measure(paths, args.rounds, args.batches)
     return dict(

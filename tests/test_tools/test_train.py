@@ -78,10 +78,44 @@ def test_resume_without_value_means_the_newest(toy, tool):
     assert (config.resume, config.load_from) == (True, None)
 
 
+@pytest.mark.parametrize('gpu', [True, False])
+def test_mixed_precision_follows_the_device(toy, tool, monkeypatch, gpu):
+    train = tool('train')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
+    args = train.parse_args([str(toy.distiller), '--amp'])
+    config = Config.fromfile(toy.distiller)
+    config.optim_wrapper.type = 'OptimWrapper'
+    for _ in range(2):  # a config may have it already
+        train.apply_arguments(config, args)
+        wrapper = config.optim_wrapper
+        if gpu:
+            assert wrapper.type == 'AmpOptimWrapper'
+            assert wrapper.loss_scale == 'dynamic'
+        else:
+            assert wrapper.type == 'mmkd.AutocastOptimWrapper'
+            assert 'loss_scale' not in wrapper
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
-def test_mixed_precision_without_gpu(toy, tool, error_line):
-    line = error_line(tool('train').main, toy.distiller, '--amp')
-    assert 'no GPU' in line
+def test_trains_with_bfloat16_on_a_cpu(toy, tool):
+    folder = toy.folder / 'run'
+    arguments = [str(toy.distiller), '--work-dir', str(folder)]
+    tool('train').main([*arguments, '--amp', '--no-validate'])
+    saved = torch.load(folder / 'iter_2.pth', weights_only=False)
+    weights = [v for v in saved['state_dict'].values() if v.ndim > 1]
+    assert {weight.dtype for weight in weights} == {torch.float32}
+    assert all(weight.isfinite().all() for weight in weights)
+
+
+def test_mixed_precision_of_a_foreign_wrapper(toy, tool, error_line):
+    line = error_line(
+        tool('train').main,
+        toy.distiller,
+        '--amp',
+        '--cfg-options',
+        'optim_wrapper.type=ApexOptimWrapper',
+    )
+    assert 'optim_wrapper.type=ApexOptimWrapper has no mixed' in line
 
 
 @pytest.mark.parametrize(
