@@ -1,5 +1,6 @@
 """Distillers, losses, heads and networks."""
 
+from mmkd.models.backbones import *  # noqa: F403
 from mmkd.models.cohorts import *  # noqa: F403
 from mmkd.models.distillers import *  # noqa: F403
 from mmkd.models.exchanges import *  # noqa: F403

@@ -19,9 +19,9 @@ class CIFARBackbone(BaseModule):
     """A stem, the stages ``layer1``, ``layer2``, ... and, maybe, a tail.
 
     The tail is what stands between the last stage and pooling, such as the
-    final batch norm of a pre-activation network. No module writes into its
-    input, so any module can be tapped and any stage can be shared by several
-    networks.
+    final batch norm of a pre-activation network. Nothing is written in place
+    but the batch norms inside a block, so stem, stages, blocks, their sums
+    and the tail can be tapped, and a stage can feed several networks.
 
     A subclass sets ``num_stages``, the names of its stem and tail modules,
     ``default_init`` and `_blocks`; it creates the stem, calls `_add_stages`

@@ -35,10 +35,10 @@ class InvertedResidual(nn.Module):
         self.conv = nn.Sequential(
             conv1x1(in_channels, inner),
             nn.BatchNorm2d(inner),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             conv3x3(inner, inner, stride, groups=inner),
             nn.BatchNorm2d(inner),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             conv1x1(inner, out_channels),
             nn.BatchNorm2d(out_channels),
         )

@@ -74,9 +74,10 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run on (N, C, H, W)."""
-        out = F.relu(self.bn1(self.conv1(x)))
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
         out = self.bn2(self.conv2(out))
-        return self.relu(out + self.downsample(x))
+        out += self.downsample(x)
+        return self.relu(out)
 
 
 class Bottleneck(nn.Module):
@@ -99,10 +100,11 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run on (N, C, H, W)."""
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = F.relu(self.bn2(self.conv2(out)))
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = F.relu(self.bn2(self.conv2(out)), inplace=True)
         out = self.bn3(self.conv3(out))
-        return self.relu(out + self.downsample(x))
+        out += self.downsample(x)
+        return self.relu(out)
 
 
 Block = type[BasicBlock] | type[Bottleneck]

@@ -26,7 +26,7 @@ def _pointwise(in_channels: int, out_channels: int) -> list[nn.Module]:
     return [
         conv1x1(in_channels, out_channels),
         nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
     ]
 
 

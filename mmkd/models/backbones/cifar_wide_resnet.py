@@ -40,7 +40,8 @@ class PreActivationBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Run on (N, C, H, W)."""
         active = F.relu(self.bn1(x))
-        out = self.conv2(F.relu(self.bn2(self.conv1(active))))
+        out = F.relu(self.bn2(self.conv1(active)), inplace=True)
+        out = self.conv2(out)
         return out + (
             x if self.downsample is None else self.downsample(active)
         )

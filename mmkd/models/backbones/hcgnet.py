@@ -30,7 +30,7 @@ class BNReLUConv(nn.Sequential):
     ) -> None:
         super().__init__(
             nn.BatchNorm2d(in_channels),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(
                 in_channels,
                 out_channels,
