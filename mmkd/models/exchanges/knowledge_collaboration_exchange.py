@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
 
 from mmkd.models.exchanges.base import Exchange
 from mmkd.models.exchanges.best_targets import (
@@ -98,22 +97,6 @@ class KnowledgeCollaborationExchange(Exchange):
         self.weights.copy_(ensemble_weights(covariance))
         self.weights_of.fill_(step)
 
-    def after_step(self, distiller: nn.Module) -> None:
-        """Stop if the weights of ``general`` were never computed.
-
-        Raises:
-            ValueError: `HeldOutWeightsHook` is missing.
-        """
-        if self.target != 'general' or self._weights_known:
-            return
-        self._weights_known = int(self.weights_of) >= 0
-        if not self._weights_known:
-            raise ValueError(
-                "KnowledgeCollaborationExchange: target='general' needs "
-                "dict(type='mmkd.HeldOutWeightsHook', dataloader=...) in "
-                'custom_hooks, which computes its weights'
-            )
-
     @torch.no_grad()
     def transfers(
         self, peers: Peers, aux: Mapping[str, Tensors], batch: Batch
@@ -123,10 +106,23 @@ class KnowledgeCollaborationExchange(Exchange):
         if self.target == 'mean':
             target = mean_of(logits)
         elif self.target == 'general':
+            self._require_weights()
             target = mix(logits, self.weights)
         else:
             target = self._by_rule(logits, batch['labels'])
         return [Transfer(i, target) for i in range(len(peers))]
+
+    def _require_weights(self) -> None:
+        """Stop training with weights that were never computed."""
+        if not self.training or self._weights_known:
+            return
+        self._weights_known = int(self.weights_of) >= 0
+        if not self._weights_known:
+            raise ValueError(
+                "KnowledgeCollaborationExchange: target='general' needs "
+                "dict(type='mmkd.HeldOutWeightsHook', dataloader=...) in "
+                'custom_hooks, which computes its weights'
+            )
 
     def _by_rule(
         self, logits: list[Tensors], labels: torch.Tensor
