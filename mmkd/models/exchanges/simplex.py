@@ -7,7 +7,7 @@ import torch
 STEPS = 40
 _DECAY = 0.6  # of the barrier per Newton step
 _LEAST = 1e-9  # of the barrier: settles what the objective leaves open
-_LENGTHS = 0.99 * 0.5 ** torch.arange(16, dtype=torch.float64)
+_LENGTHS = 0.99 * 0.25 ** torch.arange(5, dtype=torch.float64)
 
 
 @torch.no_grad()
