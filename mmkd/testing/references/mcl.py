@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 Terms = dict[str, torch.Tensor]
+Peers = Sequence[torch.Tensor] | torch.Tensor
 
 
 def soft_kl(
@@ -33,7 +34,7 @@ def hard_rows(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def batch_terms(
-    embeddings: Sequence[torch.Tensor],
+    embeddings: Peers,
     labels: torch.Tensor,
     temperature: float = 0.1,
     kd_temperature: float = 3.0,
@@ -41,36 +42,33 @@ def batch_terms(
 ) -> Terms:
     """Unweighted terms within a batch; M tensors (B, d), labels (B,)."""
 
-    def similarity(a: int, b: int) -> torch.Tensor:
-        return embeddings[a] @ embeddings[b].T / temperature
-
-    def soft(a: int, b: int) -> torch.Tensor:
-        logits = similarity(a, b)
-        if soft_exclude_self:
-            size = len(labels)
-            others = ~torch.eye(size, dtype=torch.bool, device=labels.device)
-            logits = logits[others].view(size, size - 1)
-        return logits
-
+    peers = range(len(embeddings))
+    pairs = [
+        [embeddings[a] @ embeddings[b].T / temperature for b in peers]
+        for a in peers
+    ]
+    soft = pairs
+    if soft_exclude_self:
+        soft = [[_without_self(logits) for logits in row] for row in pairs]
     terms = _zeros(embeddings[0])
-    for a in range(len(embeddings)):
-        terms['loss_vcl'] += hard_rows(similarity(a, a), labels).mean()
-        for b in range(len(embeddings)):
+    for a in peers:
+        terms['loss_vcl'] += hard_rows(pairs[a][a], labels).mean()
+        for b in peers:
             if a == b:
                 continue
-            terms['loss_icl'] += hard_rows(similarity(a, b), labels).mean()
+            terms['loss_icl'] += hard_rows(pairs[a][b], labels).mean()
             terms['loss_soft_vcl'] += soft_kl(
-                soft(b, b), soft(a, a), kd_temperature
+                soft[b][b], soft[a][a], kd_temperature
             )
             terms['loss_soft_icl'] += soft_kl(
-                soft(b, a), soft(a, b), kd_temperature
+                soft[b][a], soft[a][b], kd_temperature
             )
     return terms
 
 
 def memory_terms(
-    embeddings: Sequence[torch.Tensor],
-    banks: Sequence[torch.Tensor],
+    embeddings: Peers,
+    banks: Peers,
     pos_idx: torch.Tensor,
     neg_idx: torch.Tensor,
     temperature: float = 0.07,
@@ -117,9 +115,9 @@ def memory_terms(
 
 
 def update_banks(
-    banks: Sequence[torch.Tensor],
+    banks: Peers,
     sample_idx: Sequence[int],
-    embeddings: Sequence[torch.Tensor],
+    embeddings: Peers,
     momentum: float = 0.5,
 ) -> None:
     """Write the samples into the banks, the last of equal ones wins."""
@@ -131,9 +129,9 @@ def update_banks(
 
 
 def moco_terms(
-    queries: Sequence[torch.Tensor],
-    keys: Sequence[torch.Tensor],
-    queues: Sequence[torch.Tensor],
+    queries: Peers,
+    keys: Peers,
+    queues: Peers,
     temperature: float = 0.07,
     kd_temperature: float = 3.0,
 ) -> Terms:
@@ -168,3 +166,10 @@ def moco_terms(
 def _zeros(like: torch.Tensor) -> Terms:
     names = ('loss_vcl', 'loss_soft_vcl', 'loss_icl', 'loss_soft_icl')
     return {name: like.new_zeros(()) for name in names}
+
+
+def _without_self(logits: torch.Tensor) -> torch.Tensor:
+    """Drop the diagonal: (B, B) to (B, B - 1)."""
+    size = len(logits)
+    own = torch.eye(size, dtype=torch.bool, device=logits.device)
+    return logits[~own].view(size, size - 1)
