@@ -27,6 +27,9 @@ def add_transfer_arguments(parser: argparse.ArgumentParser) -> None:
         help='config with the dataloaders; its data_preprocessor, if any, '
         "replaces the network's",
     )
+    parser.add_argument(
+        '--peer', type=int, help='of a cohort; default: the deployed one'
+    )
     parser.add_argument('--out', help='JSON file for the results')
     add_data_arguments(parser)
 
@@ -66,6 +69,7 @@ def transfer_network(args: argparse.Namespace, data: Config) -> nn.Module:
         config,
         args.checkpoint,
         data,
+        peer=args.peer,
         device=args.device,
         allow_pickle=args.allow_pickle,
     )

@@ -14,7 +14,13 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmkd.networks import build_network, freeze, load_network_weights
+from mmkd.networks import (
+    build_network,
+    deployed_peer,
+    freeze,
+    load_network_weights,
+)
+from mmkd.utils.checkpoints import read_checkpoint
 from mmkd.utils.export import deployed_network
 
 SPLITS = ('train', 'val', 'test')
@@ -48,6 +54,7 @@ def frozen_network(
     checkpoint: str,
     data: Config | None = None,
     *,
+    peer: int | None = None,
     device: str = 'cpu',
     allow_pickle: bool = False,
 ) -> nn.Module:
@@ -57,17 +64,24 @@ def frozen_network(
 
     Args:
         config: of the network, or of a distiller that deploys it.
-        checkpoint: its weights; all must fit.
+        checkpoint: weights of the network or of the distiller; all must fit.
         data: a config whose ``data_preprocessor`` (normalization of the
             data) replaces the network's own, if it has one.
+        peer: which one of a cohort; defaults to the deployed one.
         device: where the network runs.
         allow_pickle: see `read_checkpoint`.
 
     Raises:
         ValueError: the weights do not fit.
     """
-    network = build_network(deployed_network(config))
-    load_network_weights(network, checkpoint, allow_pickle=allow_pickle)
+    if 'cohort' in config.model and peer is None:
+        saved = read_checkpoint(checkpoint, allow_pickle=allow_pickle)
+        if any(key.startswith('cohort.') for key in saved['state_dict']):
+            peer = deployed_peer(saved['state_dict'], checkpoint)
+    network = build_network(deployed_network(config, peer))
+    load_network_weights(
+        network, checkpoint, allow_pickle=allow_pickle, peer=peer
+    )
     preprocessor = None if data is None else data.get('data_preprocessor')
     if preprocessor is not None:
         with DefaultScope.overwrite_default_scope(_scope(data)):

@@ -1,6 +1,9 @@
 """Plots of runs, pictures of predictions, progress in one line."""
 
+from mmkd.visualization.cohort_curves import peer_curves, read_scalars
 from mmkd.visualization.curves import plot_curves, smoothed
+from mmkd.visualization.embedding_maps import plot_embedding_maps, project
+from mmkd.visualization.matrix import plot_matrix
 from mmkd.visualization.panels import colour_map, overlay, plot_panels
 from mmkd.visualization.progress import (
     ProgressHook,
@@ -16,7 +19,12 @@ __all__ = [
     'duration',
     'median_step',
     'overlay',
+    'peer_curves',
     'plot_curves',
+    'plot_embedding_maps',
+    'plot_matrix',
     'plot_panels',
+    'project',
+    'read_scalars',
     'smoothed',
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,6 +18,8 @@ def plot_curves(
     panels: Mapping[str, Mapping[str, Series]],
     path: str | Path,
     x_label: str = 'iteration',
+    from_zero: bool = True,
+    dashed: Collection[str] = (),
 ) -> None:
     """Draw one panel per entry, with one curve per run, into a PNG file.
 
@@ -27,6 +29,8 @@ def plot_curves(
         panels: title -> name of the run -> (x values, y values).
         path: file to write.
         x_label: label of the horizontal axes.
+        from_zero: let the vertical axes begin at 0.
+        dashed: names of runs whose lines let others be seen below them.
 
     Raises:
         ValueError: there is nothing to draw, or x and y differ in length.
@@ -52,6 +56,7 @@ def plot_curves(
                 y,
                 label=name,
                 color=COLOURS[index % len(COLOURS)],
+                linestyle='--' if name in dashed else '-',
                 marker='o' if len(x) < 30 else None,
                 markersize=4,
                 linewidth=1.8,
@@ -59,7 +64,8 @@ def plot_curves(
         axis.set_title(title, fontsize=11, loc='left')
         axis.set_xlabel(x_label)
         axis.set_xlim(left=0)
-        axis.set_ylim(bottom=0)
+        if from_zero:
+            axis.set_ylim(bottom=0)
         axis.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
         axis.grid(alpha=0.3)
         axis.spines[['top', 'right']].set_visible(False)

@@ -45,3 +45,23 @@ def test_unequal_lengths_are_named(tmp_path: Path) -> None:
         plot_curves({'m': {'a': ([1, 2], [1.0])}}, tmp_path / 'x.png')
     with pytest.raises(ValueError, match='empty'):
         plot_curves({}, tmp_path / 'x.png')
+
+
+def drawn(path: Path, **options: object) -> np.ndarray:
+    plot_curves({'m': {'a': ([1, 2, 3], [7.0, 9.0, 8.0])}}, path, **options)
+    image = cv2.imread(str(path))
+    return (image == (0x44, 0x44, 0x44)).all(axis=-1)
+
+
+def test_vertical_axis_may_begin_near_the_values(tmp_path: Path) -> None:
+    heights = [
+        np.ptp(np.nonzero(drawn(tmp_path / 'x.png', from_zero=zero))[0])
+        for zero in (True, False)
+    ]
+    assert heights[1] > 2 * heights[0]
+
+
+def test_dashed_lines_have_gaps(tmp_path: Path) -> None:
+    whole = drawn(tmp_path / 'x.png').sum()
+    gaps = drawn(tmp_path / 'x.png', dashed=['a']).sum()
+    assert 0.3 * whole < gaps < 0.9 * whole

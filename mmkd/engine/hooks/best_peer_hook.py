@@ -20,15 +20,15 @@ _BETTER = dict(greater=max, less=min)
 class BestPeerHook(Hook):
     """Tell the distiller, after each validation, which peer is best.
 
-    ``model.set_best_peer(k)`` writes the persistent buffer ``best_peer``
-    that ``deploy='best'`` reads. Of equal peers the first one wins. The
-    metrics without a peer's name, measured with the choice before, are
-    replaced by those of the new choice, so that ``save_best`` compares what
-    is deployed.
+    ``model.set_best_peer(k)`` writes the persistent buffer that
+    ``deploy='best'`` reads. Of equal peers the first one wins. The metrics
+    without a peer's name, measured with the choice before, are replaced by
+    those of the new choice, so that ``save_best`` compares what is deployed.
 
-    It runs before logs and ``save_best``. Regular checkpoints are written
-    before the validation of their epoch, so they hold the choice of the
-    validation before.
+    It runs before logs and ``save_best``. A regular checkpoint is written
+    before the validation of its epoch, so it holds the choice of the
+    validation before, unless ``save_best`` finds a new best and writes it
+    again.
 
     Args:
         metric: name of the metric without the peer's, as `PeerMetric` gives
