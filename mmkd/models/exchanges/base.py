@@ -16,6 +16,7 @@ from mmkd.models.exchanges.transfer import (
     Peers,
     Tensors,
     Transfer,
+    detached,
 )
 from mmkd.models.losses.kl_div_loss import KLDivLoss
 
@@ -64,6 +65,7 @@ class Exchange(BaseModule):
         self.on = {self.main_role: on} if isinstance(on, str) else dict(on)
         self.loss_weight = loss_weight
         self.ramp_epochs = ramp_epochs
+        self.detach_target = detach_target
         self.transfer_loss = (
             KLDivLoss(temperature, detach_target=detach_target)
             if transfer_loss is None
@@ -153,7 +155,10 @@ class Exchange(BaseModule):
             factor = self.loss_weight * self.ramp(batch)
             for transfer in transfers:
                 name, logits = self._learner(transfer.learner, peers, aux)
-                term = self.transfer_loss(logits, transfer.target)
+                target = transfer.target
+                if self.detach_target:
+                    target = detached(target)
+                term = self.transfer_loss(logits, target)
                 term = (factor * transfer.weight) * term
                 losses[name] = losses[name] + term if name in losses else term
         for name, value in self.extra_losses(peers, aux, batch).items():

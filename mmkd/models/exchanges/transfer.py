@@ -58,7 +58,7 @@ class CohortSpec:
                 'before training; give it in the exchange (in_channels), or '
                 'model.input_shape for a dry run'
             )
-        return [int(shape[1]) for shape in found]
+        return [int(shape[1]) for shape in found if shape is not None]
 
 
 class Batch(Protocol):
@@ -73,6 +73,13 @@ class Batch(Protocol):
 
     def hard_loss(self, logits: Tensors) -> torch.Tensor:
         """Return the task loss (scalar) of ``logits``."""
+
+
+def detached(tensors: Tensors) -> Tensors:
+    """Return the tensor (or list of tensors) without its gradient."""
+    if isinstance(tensors, torch.Tensor):
+        return tensors.detach()
+    return [tensor.detach() for tensor in tensors]
 
 
 def mean_of(tensors: Sequence[Tensors]) -> Tensors:
