@@ -1,5 +1,5 @@
 # MCL, two separate networks; weights as published.
-_base_ = 'cpu_baseline_resnet8_cifar100.py'
+_base_ = 'cpu_baseline_class_aware_resnet8_cifar100.py'
 model = dict(
     _delete_=True,
     type='mmkd.OnlineDistiller',
