@@ -254,6 +254,12 @@ def test_half_precision_is_computed_in_float32(dtype):
         torch.testing.assert_close(value.detach(), expected[name])
 
 
+def test_float16_embeddings_change_little():
+    embeds = unit(2, 10, 6, dtype=torch.float32)
+    loss = MutualContrastiveLoss()
+    assert_same_terms(loss(embeds.half(), LABELS), loss(embeds, LABELS), 1e-2)
+
+
 def test_weights_scale_their_terms():
     embeds = unit(2, 10, 6)
     unweighted = MutualContrastiveLoss(**UNIT)(embeds, LABELS)
