@@ -14,8 +14,11 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
+from toy_runner import make_runner
 
 from mmkd.engine.hooks import BestPeerHook
+from mmkd.registry import DATASETS
+from mmkd.testing import toy_classifier, toy_dataset
 
 METRIC = 'accuracy/top1'
 
@@ -174,3 +177,47 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match='Sequential.*set_best_peer'):
         hook = BestPeerHook()
         hook.before_run(type('R', (), dict(model=nn.Sequential()))())
+
+
+def test_cohort_of_classifiers(tmp_path: Path) -> None:
+    pytest.importorskip('mmpretrain')
+    peer = toy_classifier(width=4)
+    model = dict(
+        type='mmkd.OnlineDistiller',
+        cohort=dict(type='mmkd.Cohort', peers=[peer, peer, peer]),
+        deploy='best',
+        input_shape=(3, 32, 32),
+    )
+    metric = dict(type='mmpretrain.Accuracy', topk=(1, 2))
+    runner = make_runner(
+        str(tmp_path),
+        model,
+        'classification',
+        by_epoch=True,
+        hooks=[dict(type='mmkd.BestPeerHook')],
+        val_interval=1,
+        val_dataloader=dict(
+            batch_size=4,
+            num_workers=0,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=toy_dataset('classification', 8, split='val'),
+        ),
+        val_evaluator=dict(type='mmkd.PeerMetric', metric=metric),
+    )
+    for index, network in enumerate(runner.model.cohort.peers):
+        nn.init.zeros_(network.head.fc.weight)
+        nn.init.constant_(network.head.fc.bias, 0.0)
+        with torch.no_grad():  # class 0 only; peer 1: the commonest class
+            network.head.fc.bias[commonest() if index == 1 else 0] = 100.0
+    metrics = runner.val()
+    assert metrics[f'peer1/{METRIC}'] > metrics[f'peer0/{METRIC}']
+    assert runner.model.deployed is runner.model.cohort.peers[1]
+    assert metrics[METRIC] == metrics[f'peer1/{METRIC}']
+    assert runner.val()['accuracy/top2'] == metrics['peer1/accuracy/top2']
+
+
+def commonest() -> int:
+    dataset = DATASETS.build(toy_dataset('classification', 8, split='val'))
+    labels = [dataset.get_data_info(i)['gt_label'] for i in range(8)]
+    assert labels.count(0) < max(labels.count(k) for k in labels)
+    return max(labels, key=labels.count)
