@@ -78,8 +78,8 @@ def expand_braces(text: str) -> list[str]:
     ]
 
 
-def find_module(network: nn.Module, path: str, tap: str = '') -> nn.Module:
-    """Return the module at dotted ``path``.
+def find_module(network: nn.Module, path: str, key: str = 'path') -> nn.Module:
+    """Return the module at dotted ``path``, which the config's ``key`` names.
 
     Raises:
         KeyError: there is none; the nearest names are listed.
@@ -88,10 +88,9 @@ def find_module(network: nn.Module, path: str, tap: str = '') -> nn.Module:
     if path in modules:
         return modules[path]
     near = difflib.get_close_matches(path, modules, n=3, cutoff=0.0)
-    label = f'tap {tap}="{path}"' if tap else f'path "{path}"'
     raise KeyError(
-        f'{label}: {type(network).__name__} has no such module; nearest: '
-        f'{", ".join(near)} (tools/list_taps.py CONFIG lists all)'
+        f'{key}="{path}": {type(network).__name__} has no such module; '
+        f'nearest: {", ".join(near)} (tools/list_taps.py CONFIG lists all)'
     )
 
 
@@ -149,7 +148,7 @@ class Taps:
                 len(parsed) > 1
             )
             for path in parsed:
-                find_module(network, path.module, name)
+                find_module(network, path.module, f'tap {name}')
 
     def on(self, network: nn.Module) -> Taps:
         """Return the same taps on another (copied) network."""

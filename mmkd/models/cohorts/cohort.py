@@ -67,6 +67,7 @@ class Cohort(BaseModule):
             else build_network(network_dict(peer))
             for peer in peers
         )
+        _require_distinct(self.peers)
         self.num_classes = _common_classes(self.peers)
         parts = self._share(list(shared), tree)
         self.sharing = SharedRun(self.peers, parts, scale_gradient)
@@ -128,14 +129,24 @@ def _replace(
     old = find_module(network, path, 'cohort.shared')
     own = {name: value.shape for name, value in old.state_dict().items()}
     new = {name: value.shape for name, value in module.state_dict().items()}
-    if own != new:
+    if own != new or str(old) != str(module):  # the text tells the strides
         raise ValueError(
             f'cohort.shared: {path} of peer {index} differs from that of the '
-            'peer it is shared with (other layers or widths); share less, or '
-            'give peers with the same first stages'
+            'peer it is shared with (other layers, widths or strides); share '
+            'less, or give peers with the same first stages'
         )
     parent, _, name = path.rpartition('.')
     setattr(network.get_submodule(parent), name, module)
+
+
+def _require_distinct(peers: Sequence[nn.Module]) -> None:
+    for index, peer in enumerate(peers):
+        for other in range(index):
+            if peer is peers[other]:
+                raise ValueError(
+                    f'cohort.peers: {other} and {index} are one and the '
+                    'same module; give its config, or a copy'
+                )
 
 
 def _common_classes(peers: Sequence[nn.Module]) -> int | None:

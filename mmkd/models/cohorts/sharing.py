@@ -76,18 +76,9 @@ class SharedRun:
         try:
             for part in self.parts:
                 for path in part.paths:
-                    # One object, unless a conversion (to SyncBN, say) has
-                    # replaced it peer by peer.
-                    found = {
-                        id(module): module
-                        for module in (
-                            self._networks[k].get_submodule(path)
-                            for k in part.peers
-                        )
-                    }
-                    for module in found.values():
-                        self._patch(module, part, path)
-                        patched.append(module)
+                    module = self._one_module(part, path)
+                    self._patch(module, part, path)
+                    patched.append(module)
             yield self
         finally:
             for module in patched:
@@ -98,6 +89,19 @@ class SharedRun:
         """Say that another peer starts, on a view of this name."""
         self._calls = defaultdict(int)
         self._view = view
+
+    def _one_module(self, part: SharedPart, path: str) -> nn.Module:
+        """Return the module at ``path``, one object for all peers.
+
+        A conversion (to SyncBN, say) replaces it peer by peer.
+        """
+        first, *others = [self._networks[k] for k in part.peers]
+        module = first.get_submodule(path)
+        parent, _, name = path.rpartition('.')
+        for network in others:
+            if network.get_submodule(path) is not module:
+                setattr(network.get_submodule(parent), name, module)
+        return module
 
     def _patch(self, module: nn.Module, part: SharedPart, path: str) -> None:
         compute = module.forward

@@ -20,14 +20,12 @@ _HEADS = ('decode_head', 'head')
 def main_head(network: nn.Module) -> Any:
     """Return the head whose output is the network's, or None.
 
-    Classification, segmentation and pose networks have one; detectors give
-    predictions that cannot be averaged.
+    Classification, segmentation and pose networks have one; the predictions
+    of detectors cannot be averaged, and cascades have several heads.
     """
     for key in _HEADS:
         head = getattr(network, key, None)
-        if isinstance(head, nn.ModuleList):
-            head = head[-1]
-        if head is not None and hasattr(head, 'predict'):
+        if hasattr(head, 'predict'):
             return head
     return None
 

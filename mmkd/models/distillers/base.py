@@ -99,8 +99,15 @@ class BaseDistiller(BaseModel):
             f'{name} does not know model.{", model.".join(sorted(keys))}'
         )
 
-    def validate_labels(self, network: nn.Module, samples: Any) -> None:
+    def validate_labels(
+        self, network: nn.Module, samples: Any, prefix: str = ''
+    ) -> None:
         """Refuse labels outside the classes of ``network``.
+
+        Args:
+            network: its head knows the classes.
+            samples: of the batch.
+            prefix: of the head's key in messages.
 
         Raises:
             ValueError: names the values, the class number and the cure.
@@ -131,7 +138,7 @@ class BaseDistiller(BaseModel):
         if wrong.numel():
             found = sorted({int(value) for value in wrong.unique()})[:5]
             raise ValueError(
-                f'labels contain {found}, but {key}.num_classes='
+                f'labels contain {found}, but {prefix}{key}.num_classes='
                 f'{num_classes}'
                 + (f' and ignore_index={ignore}' if ignore is not None else '')
                 + ': correct num_classes, the data set (reduce_zero_label, '

@@ -13,6 +13,7 @@ from mmkd.models.cohorts.task_outputs import (
     predictions_of_outputs,
 )
 from mmkd.models.distillers.batch import CohortBatch
+from mmkd.models.distillers.online_step import roles_of
 from mmkd.models.exchanges.transfer import mean_of
 from mmkd.taps import Record
 
@@ -74,8 +75,6 @@ def _auxiliary(
     calls: int,
 ) -> dict[str, list[Any]]:
     """Return auxiliary logits, name -> one entry per call of the head."""
-    from mmkd.models.distillers.online import roles_of
-
     batch = CohortBatch(None, inputs.device)
     logits: dict[str, list[Any]] = {}
     for exchange in distiller.exchanges:

@@ -7,32 +7,37 @@ from typing import Any
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import ModuleList
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from mmkd.models.cohorts.cohort import Cohort
 from mmkd.models.distillers.base import BaseDistiller
 from mmkd.models.distillers.batch import CohortBatch
 from mmkd.models.distillers.cohort_predictions import predict_all
 from mmkd.models.distillers.online_build import (
-    build_peer_heads,
-    check_reads,
-    peer_config,
+    build_cohort,
+    build_exchanges,
+    build_taps,
+    names_read,
+    require_one_preprocessor,
+    weights_of,
 )
 from mmkd.models.distillers.online_dry_run import (
     cohort_spec,
     rehearse_peers,
     try_exchanges,
 )
+from mmkd.models.distillers.online_heads import build_peer_heads
+from mmkd.models.distillers.online_step import (
+    roles_of,
+    run_peers,
+    sources_of,
+    views_of_peers,
+)
 from mmkd.models.distillers.online_summary import summarize_cohort
 from mmkd.models.distillers.phased_step import phased_step, require_phases
-from mmkd.models.distillers.sides import named_tensors, names_needed
-from mmkd.models.distillers.task_loss import loss_on_rows
-from mmkd.models.exchanges.base import Exchange
-from mmkd.networks import network_dict
+from mmkd.models.distillers.sides import named_tensors
 from mmkd.registry import MODELS
-from mmkd.taps import Taps, Tensors
+from mmkd.taps import Tensors
 
 
 @MODELS.register_module()
@@ -89,36 +94,27 @@ class OnlineDistiller(BaseDistiller):
         **unexpected: Any,
     ) -> None:
         self.refuse_network_keys(unexpected)
-        cohort = _build_cohort(cohort, data_preprocessor)
+        cohort = build_cohort(cohort, data_preprocessor)
         if not isinstance(data_preprocessor, nn.Module):
+            if data_preprocessor is None:
+                require_one_preprocessor(cohort)
             data_preprocessor = getattr(cohort[0], 'data_preprocessor', None)
         super().__init__(data_preprocessor, check_labels, init_cfg)
         self.cohort = cohort
         self.check_finite = check_finite
         self.evaluate_peers = evaluate_peers
-        self.task_weights = _weights(task_weight, len(cohort))
+        self.task_weights = weights_of(task_weight, len(cohort))
         self.views: Any = ROOT_MODELS.build(dict(views)) if views else None
 
-        given = exchange if isinstance(exchange, (list, tuple)) else [exchange]
-        self.exchanges = ModuleList(
-            config
-            if isinstance(config, nn.Module)
-            else ROOT_MODELS.build(dict(config))
-            for config in given
-            if config is not None
-        )
+        self.exchanges = build_exchanges(exchange)
         taps, aux = dict(taps or {}), dict(aux_heads or {})
-        check_reads(self.exchanges, taps, aux)
-        self.wanted = list(
-            dict.fromkeys(n for e in self.exchanges for n in e.on.values())
+        self.wanted, head_names = names_read(
+            self.exchanges, taps, aux, len(cohort)
         )
-        self.taps = [
-            Taps(peer, peer_config('taps', taps, k, len(cohort)))
-            for k, peer in enumerate(cohort.peers)
-        ]
+        self.taps = build_taps(taps, self.cohort)
         report = rehearse_peers(self, input_shape) if dry_run else None
         self.aux_configs, self.aux_heads = build_peer_heads(
-            aux, names_needed(self.wanted, aux)[1], cohort, report
+            aux, head_names, cohort, report
         )
         spec = cohort_spec(self, report)
         for part in self.exchanges:
@@ -137,17 +133,27 @@ class OnlineDistiller(BaseDistiller):
                 f'classifier of the exchange ({", ".join(names) or "none"}); '
                 f'give a peer index from 0 to {count - 1}'
             )
-        if not isinstance(deploy, str) and not -count <= deploy < count:
+        if not isinstance(deploy, str) and deploy not in range(-count, count):
             raise ValueError(
                 f'deploy={deploy}: the cohort has {count} peers; give an '
                 f'index from 0 to {count - 1}, or a negative one from the '
                 'end'
             )
         self.deploy = deploy
-        fixed = range(count)[deploy] if isinstance(deploy, int) else 0
-        if deploy in names:
-            fixed = -1
-        self.register_buffer('deployed_peer', torch.tensor(fixed))
+        # Index of the deployed peer; -1 is an auxiliary classifier.
+        self.register_buffer('deployed_peer', torch.tensor(0))
+        self._fix_deployed_peer()
+
+    def _fix_deployed_peer(self) -> None:
+        """Write what the config says; ``'best'`` is chosen by a hook."""
+        if isinstance(self.deploy, int):
+            self.deployed_peer.fill_(range(len(self.cohort))[self.deploy])
+        elif self.deploy != 'best':
+            self.deployed_peer.fill_(-1)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._fix_deployed_peer()  # the checkpoint may be of another config
 
     # -- properties ---------------------------------------------------------
 
@@ -201,86 +207,31 @@ class OnlineDistiller(BaseDistiller):
         self, inputs: Any, data_samples: list | None
     ) -> dict[str | None, dict[str, Any]]:
         """Return the losses of every phase; None is the common one."""
-        self.validate_labels(self.cohort[0], data_samples)
-        views = self._views_of_peers(inputs)
-        losses, learned, view_labels = self._run_peers(views, data_samples)
+        self.validate_labels(self.cohort[0], data_samples, 'cohort.peers[0].')
+        views = views_of_peers(inputs, len(self.cohort))
+        run = run_peers(self, views, data_samples)
         batch = CohortBatch(
-            data_samples, views[0].device, view_labels, self.cohort[0]
+            data_samples, views[0].device, run.view_labels, self.cohort[0]
         )
-        by_phase: dict[str | None, dict[str, Any]] = {None: losses}
-        sources = {name: {'images': views[0]} for name in losses}
+        by_phase: dict[str | None, dict[str, Any]] = {None: run.losses}
         for number, exchange in enumerate(self.exchanges):
-            peers = roles_of(exchange, learned)
+            peers = roles_of(exchange, run.tensors)
             for phase in (None, *exchange.phases):
-                target = by_phase.setdefault(phase, {})
-                for name, value in exchange(peers, batch, phase).items():
-                    key = f'{name}_{number}' if name in target else name
-                    target[key] = value
-                    sources[key] = {
-                        f'peer{k} {role}': tensor
-                        for k, roles in enumerate(peers)
-                        for role, tensor in roles.items()
-                    }
+                given = exchange(peers, batch, phase)
+                if phase is None and exchange.ramp_epochs:
+                    given['ramp'] = torch.tensor(exchange.ramp(batch))
+                losses = by_phase.setdefault(phase, {})
+                for name, value in given.items():
+                    key = f'{name}_{number}' if name in losses else name
+                    losses[key] = value
+                    run.sources[key] = sources_of(peers)
         if self.check_finite:
-            for terms in by_phase.values():
+            for losses in by_phase.values():
                 self.require_finite(
-                    {k: v for k, v in terms.items() if 'loss' in k}, sources
+                    {k: v for k, v in losses.items() if 'loss' in k},
+                    run.sources,
                 )
         return by_phase
-
-    def _views_of_peers(self, inputs: Any) -> list[torch.Tensor]:
-        if isinstance(inputs, torch.Tensor):
-            return [inputs] * len(self.cohort)
-        if len(inputs) != len(self.cohort):
-            raise ValueError(
-                f'the data pipeline gives {len(inputs)} views of each image, '
-                f'the cohort has {len(self.cohort)} peers: set num_views='
-                f'{len(self.cohort)} in the data preprocessor (or in the '
-                'transform MultiView)'
-            )
-        return list(inputs)
-
-    def _run_peers(
-        self, views: list[torch.Tensor], data_samples: list | None
-    ) -> tuple[dict[str, Any], list[dict[str, Tensors]], Any]:
-        """Run every peer on its view, shared trunks once per view."""
-        losses: dict[str, Any] = {}
-        learned = []
-        labels = None
-        with self.cohort.sharing.active() as sharing:
-            for index, peer in enumerate(self.cohort.peers):
-                sharing.next_peer(id(views[index]))
-                with self.taps[index].recording() as record:
-                    if self.views is None:
-                        own = peer(views[index], data_samples, mode='loss')
-                    else:
-                        own, labels = self._run_rotated(
-                            peer, views, index, data_samples, record
-                        )
-                learned.append(self.named_tensors(index, record))
-                weight = self.task_weights[index]
-                for key, value in own.items():
-                    # mmengine logs the sum of all losses as "loss".
-                    name = 'loss_task' if key == 'loss' else key
-                    if 'loss' in key and weight != 1.0:
-                        value = _scaled(value, weight)
-                    losses[f'peer{index}.{name}'] = value
-        return losses, learned, labels
-
-    def _run_rotated(
-        self,
-        peer: nn.Module,
-        views: list[torch.Tensor],
-        index: int,
-        data_samples: list | None,
-        record: Any,
-    ) -> tuple[dict[str, Any], torch.Tensor]:
-        batch = CohortBatch(data_samples, views[index].device)
-        if index == 0 or views[index] is not views[0]:
-            self._rotated = self.views(views[index], batch['labels'])
-        images, labels = self._rotated
-        rows = self.views.task_rows(len(data_samples or ()))
-        return loss_on_rows(peer, images, data_samples, rows, record), labels
 
     def named_tensors(self, index: int, record: Any) -> dict[str, Tensors]:
         """Return taps and auxiliary heads' outputs of peer ``index``."""
@@ -324,47 +275,3 @@ class OnlineDistiller(BaseDistiller):
         if mode == 'predict' and data_samples is not None and every:
             return predict_all(self, inputs, data_samples)
         return super().forward(inputs, data_samples, mode)
-
-
-def roles_of(
-    exchange: Exchange, learned: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """Return what an exchange reads: per peer, role -> tensor."""
-    return [
-        {role: tensors[name] for role, name in exchange.on.items()}
-        for tensors in learned
-    ]
-
-
-def _build_cohort(cohort: Any, data_preprocessor: Any) -> Cohort:
-    if isinstance(cohort, Cohort):
-        return cohort
-    config = dict(cohort)
-    config.setdefault('type', 'mmkd.Cohort')
-    if isinstance(data_preprocessor, Mapping):
-        # Each repository completes the dict of its networks in its way.
-        peers = [network_dict(peer) for peer in config['peers']]
-        for peer in peers:
-            peer['data_preprocessor'] = data_preprocessor
-        config['peers'] = peers
-    return ROOT_MODELS.build(config)
-
-
-def _weights(weight: float | Sequence[float], count: int) -> list[float]:
-    weights = (
-        [float(weight)] * count
-        if isinstance(weight, (int, float))
-        else [float(value) for value in weight]
-    )
-    if len(weights) != count:
-        raise ValueError(
-            f'task_weight={list(weights)} has {len(weights)} entries, the '
-            f'cohort has {count} peers: give one number, or one per peer'
-        )
-    return weights
-
-
-def _scaled(value: Any, weight: float) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [entry * weight for entry in value]
-    return value * weight

@@ -1,24 +1,19 @@
-"""Taps and auxiliary heads of the peers of a cohort."""
+"""Builds the parts of an online distiller from its config."""
 
 from __future__ import annotations
 
-import copy
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
-from mmengine.model import ModuleDict, ModuleList
+from mmengine.model import ModuleList
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
 from mmkd.models.cohorts.cohort import Cohort
-from mmkd.models.distillers.sides import (
-    aux_head_inputs,
-    build_aux_heads,
-    names_needed,
-)
+from mmkd.models.distillers.sides import names_needed
 from mmkd.models.exchanges.base import Exchange
+from mmkd.networks import network_dict
+from mmkd.taps import Taps
 
 
 def peer_config(
@@ -33,7 +28,9 @@ def peer_config(
     """
     chosen = {}
     for name, value in configs.items():
-        if isinstance(value, Mapping) and 'peer0' in value:
+        if isinstance(value, Mapping) and any(
+            str(key).startswith('peer') for key in value
+        ):
             wanted = [f'peer{k}' for k in range(count)]
             if sorted(value) != sorted(wanted):
                 raise KeyError(
@@ -46,141 +43,171 @@ def peer_config(
     return chosen
 
 
-def check_reads(
+def build_cohort(cohort: Any, data_preprocessor: Any = None) -> Cohort:
+    """Build the cohort; ``data_preprocessor`` replaces that of its peers."""
+    if isinstance(cohort, Cohort):
+        return cohort
+    config = dict(cohort)
+    config.setdefault('type', 'mmkd.Cohort')
+    if isinstance(data_preprocessor, Mapping) and not isinstance(
+        config.get('peers'), (str, Mapping, type(None))
+    ):
+        # Each repository completes the dict of its networks in its way.
+        peers = []
+        for peer in config['peers']:
+            if not isinstance(peer, nn.Module):
+                peer = network_dict(peer)
+                peer['data_preprocessor'] = data_preprocessor
+            peers.append(peer)
+        config['peers'] = peers
+    return ROOT_MODELS.build(config)
+
+
+def require_one_preprocessor(cohort: Cohort) -> None:
+    """Refuse peers that want their images prepared in different ways.
+
+    Raises:
+        ValueError: names the first that differs from peer 0.
+    """
+    first, *others = [
+        _settings(getattr(peer, 'data_preprocessor', None))
+        for peer in cohort.peers
+    ]
+    for index, other in enumerate(others, 1):
+        keys = [
+            key
+            for key in first.keys() | other.keys()
+            if first.get(key) != other.get(key)
+        ]
+        if keys:
+            key = min(keys)
+            raise ValueError(
+                f'the data preprocessors of cohort.peers differ: {key} is '
+                f'{first.get(key)} in peer 0 and {other.get(key)} in peer '
+                f'{index}, but all see the same images; say which holds by '
+                'model.data_preprocessor=dict(...)'
+            )
+
+
+def _settings(preprocessor: nn.Module | None) -> dict[str, str]:
+    """Return type, plain attributes and buffers as text."""
+    if preprocessor is None:
+        return {}
+    settings = {'type': type(preprocessor).__name__}
+    for key, value in vars(preprocessor).items():
+        if not key.startswith('_') and key not in ('training', 'num_classes'):
+            settings[key] = f'{value}'
+    for key, value in preprocessor.named_buffers():
+        settings[key] = f'{value.flatten().tolist()}'
+    return settings
+
+
+def build_exchanges(exchange: Any) -> ModuleList:
+    """Build one exchange, or those of a list."""
+    given = exchange if isinstance(exchange, (list, tuple)) else [exchange]
+    built = ModuleList()
+    for config in given:
+        if config is not None:
+            part = (
+                config
+                if isinstance(config, nn.Module)
+                else ROOT_MODELS.build(dict(config))
+            )
+            if not isinstance(part, Exchange):
+                raise TypeError(
+                    f'model.exchange is a {type(part).__name__}, not an '
+                    'Exchange: give e.g. dict(type="mmkd.MutualExchange"); a '
+                    'loss goes into mmkd.LossExchange'
+                )
+            built.append(part)
+    return built
+
+
+def build_taps(taps: Mapping[str, Any], cohort: Cohort) -> list[Taps]:
+    """Return the taps of every peer.
+
+    Raises:
+        KeyError: a peer has no such module.
+    """
+    built = []
+    for index, peer in enumerate(cohort.peers):
+        paths = peer_config('taps', taps, index, len(cohort))
+        try:
+            built.append(Taps(peer, paths))
+        except KeyError as error:
+            raise KeyError(
+                f'peer{index}: {error.args[0]}; where peers differ, write '
+                'dict(peer0=..., peer1=...)'
+            ) from None
+    return built
+
+
+def weights_of(weight: float | Sequence[float], count: int) -> list[float]:
+    """Return ``task_weight`` as one number per peer.
+
+    Raises:
+        ValueError: there are not as many numbers as peers.
+    """
+    if isinstance(weight, (int, float)):
+        return [float(weight)] * count
+    weights = [float(value) for value in weight]
+    if len(weights) != count:
+        raise ValueError(
+            f'task_weight={weights} has {len(weights)} entries, the '
+            f'cohort has {count} peers: give one number, or one per peer'
+        )
+    return weights
+
+
+def names_read(
     exchanges: Iterable[Exchange],
     taps: Mapping[str, Any],
     aux: Mapping[str, Any],
-) -> None:
-    """Refuse names that nothing gives, and heads that nothing reads.
+    count: int,
+) -> tuple[list[str], list[str]]:
+    """Return what the exchanges read, and the auxiliary heads for it.
+
+    Both are in order, heads before their readers.
 
     Raises:
-        KeyError, ValueError: names the config key.
+        KeyError, ValueError: a name that nothing gives, or a head that
+            nothing reads.
     """
-    known = [*taps, *aux]
-    heads = {name: _first(config) for name, config in aux.items()}
-    for name, config in heads.items():
-        if 'on' not in config:
-            raise KeyError(
-                f'aux_heads.{name} has no key "on": name the tap it reads'
-            )
-        if name in taps:
-            raise ValueError(
-                f'"{name}" is both a tap and an auxiliary head: rename one'
-            )
-    used: set[str] = set()
+    known = ', '.join([*taps, *aux]) or 'none'
+    wanted: dict[str, None] = {}
     for exchange in exchanges:
         for role, name in exchange.on.items():
-            if name not in known:
+            if name not in taps and name not in aux:
                 raise KeyError(
                     f'exchange {type(exchange).__name__} reads "{name}" '
                     f'(on.{role}), which is neither in taps nor in '
-                    f'aux_heads; known: {", ".join(known) or "none"}'
+                    f'aux_heads; known: {known}; correct it'
                 )
-            used.add(name)
-    tap_names, head_names = names_needed(sorted(used), heads)
-    for name in tap_names:
-        if name not in taps:
-            raise KeyError(
-                f'aux_heads read "{name}", which is neither in taps nor in '
-                f'aux_heads; known: {", ".join(known) or "none"}'
-            )
-    idle = sorted(set(aux) - set(head_names))
+            wanted[name] = None
+    needed: dict[str, None] = {}
+    for index in range(count):
+        heads = peer_config('aux_heads', aux, index, count)
+        for name, config in heads.items():
+            if 'on' not in config:
+                raise KeyError(
+                    f'aux_heads.{name} has no key "on": name the tap it reads'
+                )
+            if name in taps:
+                raise ValueError(
+                    f'"{name}" is both a tap and an auxiliary head: rename one'
+                )
+        tap_names, head_names = names_needed(list(wanted), heads)
+        for name in tap_names:
+            if name not in taps:
+                raise KeyError(
+                    f'aux_heads read "{name}", which is neither in taps nor '
+                    f'in aux_heads; known: {known}; correct their "on"'
+                )
+        needed |= dict.fromkeys(head_names)
+    idle = sorted(set(aux) - set(needed))
     if idle:
         raise ValueError(
             f'aux_heads.{idle[0]} is read by no exchange: remove it or name '
             'it in the "on" of an exchange'
         )
-
-
-def _first(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    return config.get('peer0', config)
-
-
-def build_peer_heads(
-    aux: Mapping[str, Any],
-    names: Sequence[str],
-    cohort: Cohort,
-    report: Any,
-) -> tuple[list[dict[str, Any]], ModuleList]:
-    """Build every peer's auxiliary heads, inputs before readers.
-
-    Args:
-        aux: the config's ``aux_heads``.
-        names: those that are read, in order.
-        cohort: the peers.
-        report: what the dry run saw, or None.
-
-    Returns:
-        Per peer: the configs, and a ModuleDict of heads.
-    """
-    configs, heads = [], ModuleList()
-    for index, peer in enumerate(cohort.peers):
-        own = peer_config('aux_heads', aux, index, len(cohort))
-        chosen = {name: own[name] for name in names}
-        if report is None:
-            heads.append(build_aux_heads(chosen, peer))
-        else:
-            built = ModuleDict()
-            seen = report[index].tensors
-            for name, config in chosen.items():
-                config = _with_in_channels(name, config, seen)
-                built[name] = build_aux_heads({name: config}, peer)[name]
-                _run_head(name, built[name], config, seen)
-            heads.append(built)
-        configs.append(chosen)
-    return configs, heads
-
-
-def _with_in_channels(
-    name: str, config: Mapping[str, Any], seen: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Fill ``in_channels`` in from what the head reads."""
-    filled = copy.deepcopy(dict(config))
-    head_type = config.get('type')
-    cls = (
-        ROOT_MODELS.get(head_type) if isinstance(head_type, str) else head_type
-    )
-    takes = inspect.signature(cls).parameters if cls else {}
-    first = seen.get(aux_head_inputs(config)[0])
-    if 'in_channels' in takes and 'in_channels' not in config:
-        if not isinstance(first, torch.Tensor):
-            raise ValueError(
-                f'aux_heads.{name}: in_channels is not given and not found, '
-                'as it reads several maps (or a module that runs in training '
-                'only); give in_channels'
-            )
-        filled['in_channels'] = int(first.shape[1])
-    return filled
-
-
-def _run_head(
-    name: str,
-    head: nn.Module,
-    config: Mapping[str, Any],
-    seen: dict[str, Any],
-) -> None:
-    """Try ``head`` on small random tensors and note its output."""
-    inputs: list[Any] = [
-        seen.get(source) for source in aux_head_inputs(config)
-    ]
-    if any(value is None for value in inputs):
-        return
-    training = {module: module.training for module in head.modules()}
-    head.eval()
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            seen[name] = head(*inputs)
-    except (ValueError, TypeError, RuntimeError) as error:
-        shapes = '; '.join(
-            str(tuple(value.shape))
-            if isinstance(value, torch.Tensor)
-            else str([tuple(entry.shape) for entry in value])
-            for value in inputs
-        )
-        raise ValueError(
-            f'aux_heads.{name} ({type(head).__name__}) does not fit its '
-            f'input {shapes}: {error}'
-        ) from error
-    finally:
-        for module, mode in training.items():
-            module.training = mode
+    return list(wanted), list(needed)

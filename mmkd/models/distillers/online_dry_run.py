@@ -21,6 +21,7 @@ from mmkd.models.distillers.dry_run import (
     rehearse,
 )
 from mmkd.models.distillers.shrink import Shrink, shapes_of
+from mmkd.models.exchanges.base import Exchange
 from mmkd.models.exchanges.transfer import CohortSpec
 
 if TYPE_CHECKING:
@@ -203,8 +204,16 @@ def try_exchanges(
         exchange.eval()
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                batch = _DummyBatch(labels)
+                _check_names(exchange, exchange.auxiliary(peers, batch))
                 for phase in (None, *exchange.phases):
-                    exchange(peers, _DummyBatch(labels), phase)
+                    exchange(peers, batch, phase)
+        except KeyError as error:
+            raise KeyError(
+                f'exchange {type(exchange).__name__} asks for {error}, but '
+                f'it is given {", ".join(exchange.on)}: name it in '
+                'exchange.on'
+            ) from error
         except (ValueError, TypeError, RuntimeError, IndexError) as error:
             seen = [
                 f'peer{k} {role} {shapes_of(report[k].taps.get(name))}'
@@ -219,3 +228,11 @@ def try_exchanges(
         finally:
             for module, mode in training.items():
                 module.training = mode
+
+
+def _check_names(exchange: Exchange, aux: Mapping[str, Any]) -> None:
+    if set(aux) != set(exchange.auxiliary_names):
+        raise ValueError(
+            f'auxiliary() gives {", ".join(aux) or "nothing"}, but '
+            f'auxiliary_names is {exchange.auxiliary_names}: name the same'
+        )

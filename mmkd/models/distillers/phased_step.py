@@ -44,32 +44,39 @@ def phased_step(
         by_phase = distiller.losses_by_phase(**data)
     logs: dict[str, torch.Tensor] = {}
     grads = []
-    for position, name in enumerate(names):
-        losses = by_phase[None if name == MAIN else name]
-        loss, values = distiller.parse_losses(losses)
+    for name in names:
+        loss, values = distiller.parse_losses(
+            by_phase[None if name == MAIN else name]
+        )
         total = values.pop('loss')
         logs |= values | {name if name != MAIN else 'loss': total}
         grads.append(
-            _gradients(
-                optim_wrapper[name], loss, name, position < len(names) - 1
-            )
+            _gradients(optim_wrapper[name], loss, name, name != names[-1])
         )
-    for name, (parameters, values) in zip(names, grads, strict=True):
-        wrapper = optim_wrapper[name]
-        _average(values)
-        _update(wrapper, parameters, values)
+    for name, values in zip(names, grads, strict=True):
+        _average(list(values.values()))
+        _update(optim_wrapper[name], values)
     distiller.after_step()
     return logs
 
 
+Gradients = dict[nn.Parameter, torch.Tensor]
+
+
 def _gradients(
-    wrapper: OptimWrapper, loss: torch.Tensor, name: str, retain: bool
-) -> tuple[list[nn.Parameter], list[torch.Tensor]]:
+    wrapper: OptimWrapper, loss: Any, name: str, retain: bool
+) -> Gradients:
     parameters = [
         parameter
         for group in wrapper.optimizer.param_groups
         for parameter in group['params']
+        if parameter.requires_grad
     ]
+    if not isinstance(loss, torch.Tensor) or not loss.requires_grad:
+        raise ValueError(
+            f'phase {name} of the exchange has nothing to train: let '
+            'phase_losses return a tensor with gradient, its key with "loss"'
+        )
     loss = wrapper.scale_loss(loss)
     scaler = getattr(wrapper, 'loss_scaler', None)
     if scaler is not None:
@@ -77,17 +84,18 @@ def _gradients(
     values = torch.autograd.grad(
         loss, parameters, retain_graph=retain, allow_unused=True
     )
-    kept = [
-        (parameter, value)
+    found = {
+        parameter: value
         for parameter, value in zip(parameters, values, strict=True)
         if value is not None
-    ]
-    if not kept:
-        raise RuntimeError(
-            f'phase {name}: its loss reaches none of the parameters of '
-            f'optim_wrapper.{name}'
+    }
+    if not found:
+        raise ValueError(
+            f'phase {name} of the exchange: its loss reaches none of the '
+            f'parameters of optim_wrapper.{name}; correct phase_parameters '
+            'or phase_losses'
         )
-    return [pair[0] for pair in kept], [pair[1] for pair in kept]
+    return found
 
 
 def _average(values: list[torch.Tensor]) -> None:
@@ -102,27 +110,21 @@ def _average(values: list[torch.Tensor]) -> None:
         start += value.numel()
 
 
-def _update(
-    wrapper: OptimWrapper,
-    parameters: list[nn.Parameter],
-    values: list[torch.Tensor],
-) -> None:
-    """Step with ``values``; gradients of other phases are set aside."""
-    held = [parameter.grad for parameter in parameters]
-    stored = getattr(wrapper, '_mmkd_grads', None)
-    if stored is not None:
-        values = [a + b for a, b in zip(stored, values, strict=True)]
+def _update(wrapper: OptimWrapper, values: Gradients) -> None:
+    """Step with ``values``, or keep them until the wrapper is to step."""
+    kept: Gradients = wrapper.__dict__.setdefault('_mmkd_grads', {})
+    for parameter, value in values.items():
+        kept[parameter] = (
+            kept[parameter] + value if parameter in kept else value
+        )
     wrapper._inner_count += 1
     if not wrapper.should_update():
-        wrapper._mmkd_grads = values
         return
-    wrapper._mmkd_grads = None
-    for parameter, value in zip(parameters, values, strict=True):
+    for parameter, value in kept.items():
         parameter.grad = value
     wrapper.step()
     wrapper.zero_grad()
-    for parameter, grad in zip(parameters, held, strict=True):
-        parameter.grad = grad
+    kept.clear()
 
 
 def require_phases(distiller: OnlineDistiller) -> None:
@@ -209,37 +211,31 @@ class PhasedOptimWrapperConstructor:
                 f'exchange trains in the phases {", ".join(names)}: give '
                 'one optimizer for each'
             )
-        groups = {
-            phase: _Group(exchange.phase_parameters(phase, distiller))
+        trained = {
+            phase: set(exchange.phase_parameters(phase, distiller))
             for exchange in distiller.exchanges
             for phase in exchange.phases
         }
-        own = {
-            id(parameter)
-            for exchange in distiller.exchanges
-            for parameter in exchange.parameters()
-        }
-        claimed = {
-            id(parameter)
-            for group in groups.values()
-            for parameter in group.parameters()
-        } & own
-        groups[MAIN] = _Group(
-            parameter
-            for parameter in distiller.parameters()
-            if id(parameter) not in claimed
+        own = set(distiller.exchanges.parameters())
+        trained[MAIN] = set(distiller.parameters()) - (
+            own & set().union(*trained.values())
         )
         return OptimWrapperDict(
             **{
-                name: build_optim_wrapper(groups[name], dict(config))
+                name: _restricted(
+                    build_optim_wrapper(distiller, dict(config)), trained[name]
+                )
                 for name, config in self.configs.items()
             }
         )
 
 
-class _Group(nn.Module):
-    """Parameters, in the form that optimizers are built from."""
-
-    def __init__(self, parameters: Any) -> None:
-        super().__init__()
-        self.items = nn.ParameterList(parameters)
+def _restricted(
+    wrapper: OptimWrapper, parameters: set[nn.Parameter]
+) -> OptimWrapper:
+    """Let ``wrapper`` train ``parameters`` alone."""
+    groups = wrapper.optimizer.param_groups
+    for group in groups:
+        group['params'] = [p for p in group['params'] if p in parameters]
+    groups[:] = [group for group in groups if group['params']]
+    return wrapper

@@ -117,7 +117,13 @@ class Exchange(BaseModule):
 
         Defaults to the parameters of the module of that name.
         """
-        return getattr(self, phase).parameters()
+        module = getattr(self, phase, None)
+        if not isinstance(module, torch.nn.Module):
+            raise TypeError(
+                f'{type(self).__name__} has no module {phase}, the name of '
+                'one of its phases: write phase_parameters'
+            )
+        return module.parameters()
 
     @property
     def ready(self) -> bool:
