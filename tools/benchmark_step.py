@@ -3,9 +3,10 @@
     python tools/benchmark_step.py CONFIG [--steps N] [--json FILE]
 
 Three kinds of step run in turns in this process, on one batch: the student
-alone, the distiller's, and the same networks and losses called by hand. On a
-CPU the ratio is that of process CPU time, which other programs disturb
-little; on a GPU that of wall-clock time between synchronisations.
+(or first peer) alone, the distiller's, and the same networks and losses
+called by hand. On a CPU the ratio is that of process CPU time, which other
+programs disturb little; on a GPU that of wall-clock time between
+synchronisations.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import copy
 import json
 import platform
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,26 +31,28 @@ from mmengine.config import Config  # noqa: E402
 from mmengine.device import get_device  # noqa: E402
 from mmengine.optim import build_optim_wrapper  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
+from torch import nn  # noqa: E402
 
 from mmkd.models.distillers import OfflineDistiller  # noqa: E402
-from mmkd.networks import build_network  # noqa: E402
-from mmkd.registry import MODELS  # noqa: E402
-from mmkd.testing import step_benchmark, toy_batch  # noqa: E402
+from mmkd.testing.benchmark_setup import (  # noqa: E402
+    build_distiller,
+    load_batch,
+    train_alone,
+    unpad,
+)
+from mmkd.testing.step_benchmark import (  # noqa: E402
+    measure,
+    ratio,
+    train_step,
+)
+from mmkd.testing.steps_by_hand import offline_step, online_step  # noqa: E402
 from mmkd.utils.errors import one_line_errors  # noqa: E402
-from mmkd.utils.export import deployed_network, save_plain  # noqa: E402
 from mmkd.utils.setup import (  # noqa: E402
     add_config_arguments,
     apply_options,
     read_config,
 )
 
-TASKS = dict(
-    mmpretrain='classification',
-    mmseg='segmentation',
-    mmpose='pose',
-    mmdet='detection',
-)
 MIB = 2**20
 
 
@@ -78,102 +80,41 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def build_distiller(config: Config) -> OfflineDistiller:
-    """Build the config's distiller.
-
-    Teachers whose checkpoint does not exist get random weights, which cost
-    the same.
-    """
-    model = copy.deepcopy(config.model)
-    if 'student' not in model:
-        raise ValueError(
-            'benchmark: the config trains a plain network; give that of a '
-            'distiller (model.student)'
-        )
-    if config.get('data_preprocessor') is not None:
-        model.setdefault('data_preprocessor', config.data_preprocessor)
-    teachers = model.get('teacher') or []
-    with tempfile.TemporaryDirectory() as folder:
-        for index, teacher in enumerate(
-            teachers if isinstance(teachers, list) else [teachers]
-        ):
-            if Path(teacher.checkpoint).is_file():
-                continue
-            print(f'{teacher.checkpoint} does not exist: random teacher')
-            spec = teacher.config
-            if isinstance(spec, str):
-                spec = dict(
-                    config=spec, cfg_options=teacher.get('cfg_options')
-                )
-            path = Path(folder) / f'{index}.pth'
-            save_plain(build_network(spec), path)
-            teacher.checkpoint = str(path)
-        return MODELS.build(model)
-
-
-def load_batch(config: Config, args: argparse.Namespace) -> dict[str, Any]:
-    """Return one batch as the data loader gives it."""
-    size = args.batch_size or config.train_dataloader.batch_size
-    if args.input_shape is None:
-        loader = copy.deepcopy(config.train_dataloader)
-        loader.batch_size = size
-        loader.num_workers = 0
-        loader.pop('persistent_workers', None)
-        return next(iter(Runner.build_dataloader(loader, seed=0)))
-    scope = deployed_network(config)['_scope_']
-    if scope not in TASKS:
-        raise ValueError(
-            f'--input-shape: there are no synthetic scenes for {scope}'
-        )
-    return toy_batch(TASKS[scope], size, size=tuple(args.input_shape[1:]))
-
-
-def unpad(distiller: OfflineDistiller, size: Sequence[int]) -> None:
-    """Stop data preprocessors from padding to the size of the config."""
-    for network in (distiller, distiller.student):
-        preprocessor = network.data_preprocessor
-        if getattr(preprocessor, 'size', None) is not None:
-            preprocessor.size = tuple(size)
-
-
 def benchmark(config: Config, args: argparse.Namespace) -> dict[str, Any]:
-    """Measure the three steps and look at what the teacher leaves behind."""
+    """Measure the three steps and look at what a teacher leaves behind."""
     init_default_scope(config.get('default_scope', 'mmengine'))
     torch.manual_seed(0)
     device = torch.device(get_device())
-    distiller = build_distiller(config).to(device).train()
+    distiller: Any = build_distiller(config).to(device).train()
+    offline = isinstance(distiller, OfflineDistiller)
+    network = distiller.student if offline else distiller.cohort[0]
     if args.input_shape is not None:
-        unpad(distiller, args.input_shape[1:])
-    by_hand = copy.deepcopy(distiller)
-    student = copy.deepcopy(distiller.student)
-    batch = load_batch(config, args)
-    models = dict(student=student, distiller=distiller, hand=by_hand)
+        unpad([distiller, network], args.input_shape[1:])
+    batch = load_batch(config, args.batch_size, args.input_shape)
+    models = dict(
+        alone=train_alone(network),
+        distiller=distiller,
+        hand=copy.deepcopy(distiller),
+    )
     optimizers = {
         name: build_optim_wrapper(model, copy.deepcopy(config.optim_wrapper))
         for name, model in models.items()
     }
+    make = dict(
+        alone=train_step,
+        distiller=train_step,
+        hand=offline_step if offline else online_step,
+    )
     steps = {
-        name: getattr(step_benchmark, f'{name}_step')(
-            model, optimizers[name], batch
-        )
+        name: make[name](model, optimizers[name], batch)
         for name, model in models.items()
     }
-    frozen = [p for t in distiller.teachers for p in t.parameters()]
+    teachers = distiller.teachers if offline else []
+    frozen = [p for t in teachers for p in t.parameters()]
     trained = [p for model in models.values() for p in model.parameters()]
-    costs = step_benchmark.measure(
-        steps, args.steps, [*frozen, *trained], device
-    )
+    costs = measure(steps, args.steps, [*frozen, *trained], device)
     measured = 'wall' if device.type == 'cuda' else 'cpu'
-    ratio = step_benchmark.ratio(
-        *(getattr(costs[name], measured) for name in ('distiller', 'hand'))
-    )
-    optimized = {
-        id(p)
-        for group in optimizers['distiller'].param_groups
-        for p in group['params']
-    }
-    stored = {value.data_ptr() for value in distiller.state_dict().values()}
-    return dict(
+    result = dict(
         steps=args.steps,
         batch=len(batch['inputs']),
         input_shape=list(batch['inputs'][0].shape),
@@ -184,13 +125,28 @@ def benchmark(config: Config, args: argparse.Namespace) -> dict[str, Any]:
         torch=torch.__version__,
         costs={name: asdict(cost) for name, cost in costs.items()},
         ratio_clock=measured,
-        ratio=ratio,
-        teacher=dict(
-            weights_bytes=sum(p.nbytes for p in frozen),
-            gradients=sum(p.grad is not None for p in frozen),
-            in_optimizer=sum(id(p) in optimized for p in frozen),
-            in_checkpoint=sum(p.data_ptr() in stored for p in frozen),
+        ratio=ratio(
+            *(getattr(costs[name], measured) for name in ('distiller', 'hand'))
         ),
+    )
+    if offline:
+        result['teacher'] = traces(frozen, distiller, optimizers['distiller'])
+    else:
+        result['peers'] = len(distiller.cohort)
+    return result
+
+
+def traces(
+    frozen: Sequence[nn.Parameter], distiller: nn.Module, optimizer: Any
+) -> dict[str, int]:
+    """Count what teachers leave in gradients, optimizer and checkpoint."""
+    optimized = {id(p) for g in optimizer.param_groups for p in g['params']}
+    stored = {value.data_ptr() for value in distiller.state_dict().values()}
+    return dict(
+        weights_bytes=sum(p.nbytes for p in frozen),
+        gradients=sum(p.grad is not None for p in frozen),
+        in_optimizer=sum(id(p) in optimized for p in frozen),
+        in_checkpoint=sum(p.data_ptr() in stored for p in frozen),
     )
 
 
@@ -214,17 +170,22 @@ def describe(result: dict[str, Any]) -> str:
             f'| {cost["kept_bytes"] / MIB:.1f} MiB '
             f'| {"-" if peak is None else f"{peak / MIB:.1f} MiB"} |'
         )
-    teacher = result['teacher']
     lines += [
         '',
         f'distiller / by hand ({result["ratio_clock"]} time): '
         f'{result["ratio"]["min"]:.3f} of the minima, '
         f'{result["ratio"]["paired"]:.3f} median of the rounds',
-        f'teacher: {teacher["weights_bytes"] / MIB:.1f} MiB of weights, '
-        f'{teacher["gradients"]} gradients, {teacher["in_optimizer"]} '
-        f'tensors in the optimizer, {teacher["in_checkpoint"]} in the '
-        'checkpoint',
     ]
+    if 'teacher' in result:
+        teacher = result['teacher']
+        lines.append(
+            f'teacher: {teacher["weights_bytes"] / MIB:.1f} MiB of weights, '
+            f'{teacher["gradients"]} gradients, {teacher["in_optimizer"]} '
+            f'tensors in the optimizer, {teacher["in_checkpoint"]} in the '
+            'checkpoint'
+        )
+    else:
+        lines.append(f'{result["peers"]} peers')
     return '\n'.join(lines)
 
 

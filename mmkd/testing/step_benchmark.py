@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from torch import nn
-
-from mmkd.models.distillers import OfflineDistiller
-from mmkd.models.distillers.batch import BatchInfo
-from mmkd.models.distillers.sides import named_tensors
 
 Step = Callable[[], Any]
 
@@ -49,117 +46,9 @@ def ratio(costs: list[float], others: list[float]) -> dict[str, float]:
     return dict(min=min(costs) / min(others), paired=statistics.median(rounds))
 
 
-def student_step(
-    student: nn.Module, optimizer: OptimWrapper, batch: dict
-) -> Step:
-    """The student alone: forward, task loss, backward, optimizer."""
-    return lambda: student.train_step(copy.copy(batch), optimizer)
-
-
-def distiller_step(
-    distiller: OfflineDistiller, optimizer: OptimWrapper, batch: dict
-) -> Step:
-    """The step that training runs."""
-    return lambda: distiller.train_step(copy.copy(batch), optimizer)
-
-
-def hand_step(
-    distiller: OfflineDistiller, optimizer: OptimWrapper, batch: dict
-) -> Step:
-    """The same networks and losses, called one after the other by hand.
-
-    Hooks stay on the tapped modules; labels are read once; nothing is
-    checked or logged.
-
-    Raises:
-        ValueError: the distiller has views.
-    """
-    if distiller.views is not None:
-        raise ValueError(
-            'benchmark: a config with views has no step by hand; remove '
-            'model.views'
-        )
-    learned = _permanent_hooks(distiller.student, distiller.student_taps)
-    taught = [
-        _permanent_hooks(teacher.network, teacher.taps)
-        for teacher in distiller.teachers
-    ]
-
-    def step() -> None:
-        data = distiller.data_preprocessor(copy.copy(batch), True)
-        inputs, samples = data['inputs'], data['data_samples']
-        info = BatchInfo(samples, inputs.device)
-        with torch.no_grad():
-            for teacher in distiller.teachers:
-                teacher.network(teacher.renormalize(inputs), mode='tensor')
-        own = distiller.student(inputs, samples, mode='loss')
-        total = sum(_loss_values(own))
-        student = named_tensors(
-            learned,
-            distiller.aux_heads,
-            distiller.aux_configs,
-            distiller.student_wanted,
-        )
-        for term in distiller.terms:
-            teacher: dict[str, Any] = {}
-            if distiller.teachers:
-                side = distiller.teachers[term.teacher_index]
-                with torch.no_grad():
-                    teacher = named_tensors(
-                        taught[term.teacher_index],
-                        side.aux_heads,
-                        side.aux_configs,
-                        side.wanted,
-                    )
-            value = distiller.losses[term.name](
-                *term.tensors(student, teacher),
-                **{name: info[name] for name in term.extras},
-            )
-            parts = value.values() if isinstance(value, dict) else [value]
-            total = total + term.weight * sum(parts)
-        optimizer.update_params(total)
-
-    return step
-
-
-def _loss_values(losses: dict[str, Any]) -> list[torch.Tensor]:
-    return [
-        sum(entry.mean() for entry in value)
-        if isinstance(value, (list, tuple))
-        else value.mean()
-        for name, value in losses.items()
-        if 'loss' in name
-    ]
-
-
-def _permanent_hooks(network: nn.Module, taps: Any) -> dict[str, Any]:
-    """Keep the newest tensor of each tap in the returned dict.
-
-    Raises:
-        ValueError: a tap is more than one tensor of one module.
-    """
-    found: dict[str, Any] = {}
-    for name, paths in taps.paths.items():
-        if len(paths) != 1 or paths[0].index is not None:
-            raise ValueError(
-                f'benchmark: tap {name} is a list or has an index; the step '
-                'by hand knows single tensors only'
-            )
-        module = network.get_submodule(paths[0].module)
-
-        def keep_input(_: nn.Module, args: Any, name: str = name) -> None:
-            found[name] = args[0]
-
-        def keep_output(
-            _: nn.Module, args: Any, output: Any, name: str = name
-        ) -> None:
-            found[name] = output
-
-        if paths[0].end == 'input':
-            module.register_forward_pre_hook(keep_input)
-        else:
-            module.register_forward_hook(keep_output)
-    return found
+def train_step(model: BaseModel, optimizer: OptimWrapper, batch: dict) -> Step:
+    """The step that training runs: forward, loss, backward, optimizer."""
+    return lambda: model.train_step(copy.copy(batch), optimizer)
 
 
 def measure(

@@ -16,7 +16,7 @@ from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 
 from mmkd.networks import build_network
-from mmkd.testing import toy_dataset, toy_segmentor
+from mmkd.testing import toy_classifier, toy_dataset, toy_segmentor
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 SIZE = (32, 32)
@@ -95,6 +95,44 @@ def toy(tmp_path: Path, _isolated_runs: None) -> SimpleNamespace:
     )
     Config(distilled).dump(paths.distiller)
     return paths
+
+
+@pytest.fixture
+def cohort_config(tmp_path: Path, _isolated_runs: None) -> Path:
+    """Config of two toy classifiers with mutual contrastive learning."""
+    pytest.importorskip('mmpretrain')
+    loss = dict(type='mmkd.MutualContrastiveLoss', ignore_lonely=True)
+    model = dict(
+        type='mmkd.OnlineDistiller',
+        cohort=dict(type='mmkd.Cohort', peers=[toy_classifier(width=4)] * 2),
+        taps=dict(feats='neck'),
+        aux_heads=dict(
+            embeds=dict(
+                type='mmkd.ContrastiveEmbedding', on='feats', feat_dim=8
+            )
+        ),
+        exchange=dict(
+            type='mmkd.MutualContrastiveExchange', on='embeds', loss=loss
+        ),
+        input_shape=(3, *SIZE),
+    )
+    loader = dict(
+        batch_size=4,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        dataset=toy_dataset('classification', 8, size=SIZE),
+    )
+    optimizer = dict(type='SGD', lr=0.01)
+    path = tmp_path / f'cohort_{tmp_path.name}.py'
+    Config(
+        dict(
+            default_scope='mmpretrain',
+            model=model,
+            train_dataloader=loader,
+            optim_wrapper=dict(type='OptimWrapper', optimizer=optimizer),
+        )
+    ).dump(path)
+    return path
 
 
 def schedule() -> dict:

@@ -12,6 +12,11 @@ from mmengine.optim import build_optim_wrapper
 
 from mmkd.registry import MODELS
 from mmkd.testing import step_benchmark, toy_batch
+from mmkd.testing.steps_by_hand import (
+    exchange_step,
+    offline_step,
+    online_step,
+)
 
 
 @pytest.fixture
@@ -26,22 +31,72 @@ def distiller(toy):
 
 
 def test_step_by_hand_does_what_the_distiller_does(distiller):
-    by_hand = copy.deepcopy(distiller)
     batch = toy_batch('segmentation', 2, size=(32, 32))
+    changed = compare_steps(distiller, offline_step, batch)
+    assert 'student.backbone.conv1.weight' in changed
+
+
+def compare_steps(distiller, by_hand_step, batch):
+    """Compare weights after a step; returns the names of changed ones."""
+    by_hand = copy.deepcopy(distiller)
     options = dict(optimizer=dict(type='SGD', lr=0.1))
     before = copy.deepcopy(distiller.state_dict())
-    for name, model in (('distiller', distiller), ('hand', by_hand)):
+    make = {step_benchmark.train_step: distiller, by_hand_step: by_hand}
+    for step, model in make.items():
         optimizer = build_optim_wrapper(model, copy.deepcopy(options))
-        make = getattr(step_benchmark, f'{name}_step')
         torch.manual_seed(3)  # of the dropout
-        make(model, optimizer, batch)()
+        step(model, optimizer, batch)()
     after = distiller.state_dict()
-    changed = [
-        key for key in after if not torch.equal(after[key], before[key])
-    ]
-    assert 'student.backbone.conv1.weight' in changed
     for key, value in by_hand.state_dict().items():
-        torch.testing.assert_close(value, after[key], rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(value, after[key], rtol=1e-5, atol=1e-6)
+    return [key for key in after if not torch.equal(after[key], before[key])]
+
+
+TREE = dict(
+    shared=[['stem', 'stage1'], ['stage2']],
+    tree=[[0, 1], [2, 3]],
+    scale_gradient=True,
+)
+
+
+@pytest.mark.parametrize(
+    ('count', 'options'),
+    [(2, dict()), (3, dict(shared=['stem', 'stage1'])), (4, TREE)],
+    ids=['separate', 'branches', 'tree'],
+)
+@pytest.mark.parametrize('contrast', [False, True])
+def test_peers_by_hand(cohort_config, count, options, contrast):
+    model = Config.fromfile(cohort_config).model
+    model.cohort.update(peers=model.cohort.peers[:1] * count, **options)
+    if not contrast:
+        del model['aux_heads']
+        model['taps'] = dict(logits='head.fc')
+        model['exchange'] = dict(type='mmkd.MutualExchange', temperature=2.0)
+    torch.manual_seed(0)
+    cohort = MODELS.build(model).train()
+    batch = toy_batch('classification', 8, size=(32, 32))
+    changed = compare_steps(cohort, online_step, batch)
+    for k in range(count):
+        assert f'cohort.peers.{k}.backbone.conv1.weight' in changed
+        assert f'cohort.peers.{k}.head.fc.weight' in changed
+
+
+def test_views_have_no_step_by_hand(cohort_config):
+    cohort = MODELS.build(Config.fromfile(cohort_config).model)
+    cohort.views = torch.nn.Identity()
+    with pytest.raises(ValueError, match=r'remove model\.views'):
+        online_step(cohort, None, {})
+
+
+def test_losses_of_the_exchange_alone(cohort_config):
+    cohort = MODELS.build(Config.fromfile(cohort_config).model).train()
+    step = exchange_step(cohort, toy_batch('classification', 8, size=(32, 32)))
+    ran = []
+    for peer in cohort.cohort.peers:
+        peer.register_forward_hook(lambda *args: ran.append(1))
+    assert step_benchmark.kept_bytes(step, []) > 0
+    assert not ran
+    assert all(p.grad is None for p in cohort.parameters())
 
 
 def test_kept_bytes_counts_each_storage_once():
@@ -71,7 +126,7 @@ def test_report(toy, tool, capsys):
     assert 'random teacher' in text
     result = json.loads(out.read_text())
     assert result['input_shape'] == [3, 32, 32]
-    assert set(result['costs']) == {'student', 'distiller', 'hand'}
+    assert set(result['costs']) == {'alone', 'distiller', 'hand'}
     teacher = result['teacher']
     assert teacher['weights_bytes'] > 0
     assert teacher['gradients'] == 0
@@ -79,6 +134,21 @@ def test_report(toy, tool, capsys):
     assert teacher['in_checkpoint'] == 0
     costs = result['costs']
     assert costs['distiller']['kept_bytes'] == costs['hand']['kept_bytes']
+    assert 0 < result['ratio']['min'] < 10
+
+
+def test_report_of_a_cohort(cohort_config, tool, tmp_path, capsys):
+    out = tmp_path / 'step.json'
+    tool('benchmark_step').main(
+        [str(cohort_config), '--steps=1', f'--json={out}']
+    )
+    assert '2 peers' in capsys.readouterr().out
+    result = json.loads(out.read_text())
+    assert result['batch'] == 4
+    assert 'teacher' not in result
+    costs = result['costs']
+    assert costs['distiller']['kept_bytes'] == costs['hand']['kept_bytes']
+    assert costs['alone']['kept_bytes'] < costs['hand']['kept_bytes']
     assert 0 < result['ratio']['min'] < 10
 
 
