@@ -226,6 +226,8 @@ shared = ClassAwareSampler(dataset, 16).seed
 sampler = ClassAwareSampler(dataset, 16, 2, seed=3)
 np.savez(f'{folder}/{rank}.npz', seed=shared, length=len(sampler),
          indices=list(sampler))
+distributed.barrier()  # a process that ends early would stop the other
+distributed.destroy_process_group()
 """
 
 
