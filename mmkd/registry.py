@@ -27,6 +27,10 @@ TASK_MODULES: dict[str, tuple[str, str]] = {
     'ASPPProjectHead': ('mmkd.models.heads.aspp_project_head', 'mmseg'),
     'ElementDropoutFCNHead': ('mmkd.models.heads.element_dropout', 'mmseg'),
     'ElementDropoutPSPHead': ('mmkd.models.heads.element_dropout', 'mmseg'),
+    'MultiViewPreprocessor': (
+        'mmkd.models.data_preprocessors.multi_view',
+        'mmpretrain',
+    ),
     'ResNetV1s': ('mmkd.models.backbones.resnet_v1s', 'mmseg'),
     'SyntheticClsDataset': ('mmkd.testing.cls_dataset', 'mmpretrain'),
     'SyntheticSegDataset': ('mmkd.testing.seg_dataset', 'mmseg'),

@@ -1,0 +1,17 @@
+# ONE as in the authors' code: all but the last stage is shared, the gate does
+# not learn from the transfer.
+cohort = dict(type='mmkd.Cohort', shared=['stem', 'stage1', 'stage2'])
+method = dict(
+    type='mmkd.OnlineDistiller',
+    taps=dict(trunk='backbone.layer2', logits='head.fc'),
+    exchange=dict(
+        type='mmkd.GatedEnsembleExchange',
+        on=dict(trunk='trunk', logits='logits'),
+        temperature=3.0,
+        ramp_epochs=80,
+        detach_target=True,
+    ),
+    deploy=0,
+    input_shape=(3, 32, 32),
+)
+custom_hooks = [dict(type='mmkd.ExportStudentHook')]

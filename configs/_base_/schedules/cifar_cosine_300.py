@@ -1,0 +1,15 @@
+# MCL, and the comparison of MCL-OKD: 300 epochs, batch 128 on one device,
+# lr = 0.05 (1 + cos(pi e / 300)), weight decay on all parameters.
+max_epochs = 300
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(
+        type='SGD', lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True
+    ),
+)
+param_scheduler = dict(
+    type='CosineAnnealingLR', T_max=max_epochs, eta_min=0.0, by_epoch=True
+)
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
+val_cfg = dict()
+test_cfg = dict()

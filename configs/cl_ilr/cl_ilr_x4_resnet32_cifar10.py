@@ -1,0 +1,13 @@
+# CL-ILR, four heads, OKDDip's recipe: ResNet-32.
+_base_ = [
+    '../dml/baseline_resnet32_cifar10.py',
+    '../_base_/methods/cl_ilr_okddip.py',
+]
+model = dict(
+    _delete_=True,
+    cohort=dict(peers=[_base_.model] * 4, **_base_.cohort),
+    **_base_.method,
+)
+val_evaluator = dict(
+    _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
+)

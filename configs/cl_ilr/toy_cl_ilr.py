@@ -1,0 +1,13 @@
+# CL-ILR, a tree of four heads, on synthetic scenes.
+_base_ = [
+    '../mcl/toy_baseline.py',
+    '../_base_/methods/cl_ilr_mclokd.py',
+]
+model = dict(
+    _delete_=True,
+    cohort=dict(peers=[_base_.model] * 4, **_base_.cohort),
+    **_base_.method,
+)
+val_evaluator = dict(
+    _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
+)

@@ -1,0 +1,7 @@
+# ResNet-110 (bottlenecks 12-12-12) alone, recipe of MCL-OKD's comparison.
+_base_ = [
+    '../_base_/datasets/cifar100.py',
+    '../_base_/models/cifar/resnet110_bottleneck.py',
+    '../_base_/schedules/cifar_cosine_300.py',
+    '../_base_/cls_runtime.py',
+]

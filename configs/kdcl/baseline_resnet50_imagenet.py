@@ -1,0 +1,7 @@
+# ResNet-50 alone; the schedule is that of our other ImageNet configs.
+_base_ = [
+    '../_base_/datasets/imagenet_memory.py',
+    'mmpretrain::_base_/models/resnet50.py',
+    '../_base_/schedules/imagenet_step_90.py',
+    '../_base_/cls_runtime.py',
+]

@@ -1,0 +1,15 @@
+# KDCL-Linear, ResNet-32 and WRN-16-2, an augmentation each.
+_base_ = [
+    'baseline_resnet32_own_cifar100.py',
+    '../_base_/methods/kdcl.py',
+]
+data_preprocessor = dict(num_views=2)
+second = dict(config='mmkd::kdcl/baseline_wrn_16_2_own_cifar100.py')
+model = dict(
+    _delete_=True,
+    cohort=dict(peers=[_base_.model, second], **_base_.cohort),
+    **_base_.method,
+)
+val_evaluator = dict(
+    _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
+)

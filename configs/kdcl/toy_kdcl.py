@@ -1,0 +1,15 @@
+# KDCL-Linear, two separate networks with an augmentation each, on synthetic
+# scenes.
+_base_ = [
+    '../mcl/toy_baseline.py',
+    '../_base_/methods/kdcl.py',
+]
+data_preprocessor = dict(num_views=2)
+model = dict(
+    _delete_=True,
+    cohort=dict(peers=[_base_.model] * 2, **_base_.cohort),
+    **_base_.method,
+)
+val_evaluator = dict(
+    _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
+)

@@ -1,0 +1,7 @@
+# HCGNet-A1 alone, with the sampler of MCL.
+_base_ = [
+    '../_base_/datasets/cifar100_class_aware.py',
+    '../_base_/models/cifar/hcgnet_a1.py',
+    '../_base_/schedules/cifar_cosine_300.py',
+    '../_base_/cls_runtime.py',
+]

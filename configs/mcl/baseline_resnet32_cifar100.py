@@ -1,0 +1,7 @@
+# ResNet-32 alone, with the sampler of MCL.
+_base_ = [
+    '../_base_/datasets/cifar100_class_aware.py',
+    '../_base_/models/cifar/resnet32.py',
+    '../_base_/schedules/cifar_cosine_300.py',
+    '../_base_/cls_runtime.py',
+]

@@ -1,0 +1,8 @@
+# MCL, four branches on a shared stem and first stage:
+# ResNet-110 (bottlenecks 12-12-12).
+_base_ = 'mcl_x2_resnet110_cifar100.py'
+model = dict(
+    cohort=dict(
+        peers=[_base_.model.cohort.peers[0]] * 4, shared=['stem', 'stage1']
+    )
+)
