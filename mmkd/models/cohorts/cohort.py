@@ -69,7 +69,7 @@ class Cohort(BaseModule):
         )
         _require_distinct(self.peers)
         self.num_classes = _common_classes(self.peers)
-        parts = self._share(list(shared), tree)
+        parts = self._share(shared, tree)
         self.sharing = SharedRun(self.peers, parts, scale_gradient)
 
     def __len__(self) -> int:
@@ -81,8 +81,13 @@ class Cohort(BaseModule):
         return self.peers[index]
 
     def _share(
-        self, shared: list[Any], tree: Sequence[Any] | None
+        self, shared: Sequence[Any], tree: Sequence[Any] | None
     ) -> list[SharedPart]:
+        if isinstance(shared, str):
+            raise TypeError(
+                f"cohort.shared='{shared}' is text, not a list: write "
+                f"shared=['{shared}']"
+            )
         if not shared:
             if tree is not None:
                 raise ValueError(

@@ -98,6 +98,7 @@ def check_prefix(network: nn.Module, names: list[str]) -> None:
     matches = [match for match in map(_NAME.match, names) if match]
     if not matches:
         return
+    module_paths(network, names)  # all of them exist
     numbers = {int(match['number'] or 0) for match in matches}
     if not stage_groups(network.backbone)[0]:
         numbers.add(0)  # nothing precedes stage 1

@@ -1,0 +1,103 @@
+"""Small cohorts of the four tasks, and exchanges that do little."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import DefaultScope
+from torch import nn
+from toy_runner import SCOPES
+
+from mmkd.models.distillers.online import OnlineDistiller
+from mmkd.models.exchanges import Exchange
+from mmkd.registry import MODELS
+from mmkd.testing import toy_batch, toy_network
+
+LOGITS = dict(
+    classification='head.fc',
+    segmentation='decode_head.conv_seg',
+    pose='head.final_layer',
+    detection='bbox_head.conv_cls',
+)
+SIZE = (32, 32)
+
+
+@MODELS.register_module(force=True)
+class TinyTransferLoss(nn.Module):
+    """Mean squared difference of two tensors, or of lists of them."""
+
+    def forward(self, learner: Any, target: Any) -> torch.Tensor:
+        if isinstance(learner, torch.Tensor):
+            learner, target = [learner], [target]
+        terms = [
+            (a - b.detach()).square().mean()
+            for a, b in zip(learner, target, strict=True)
+        ]
+        return torch.stack(terms).sum()
+
+
+@MODELS.register_module(force=True)
+class TinyMeanExchange(Exchange):
+    """An auxiliary classifier ``mean``, and an extra loss."""
+
+    auxiliary_names = ('mean',)
+
+    def auxiliary(self, peers: Any, batch: Any) -> dict[str, Any]:
+        return dict(mean=sum(p['logits'] for p in peers) / len(peers))
+
+    def extra_losses(self, peers: Any, aux: Any, batch: Any) -> dict[str, Any]:
+        return dict(loss_size=peers[0]['logits'].square().mean())
+
+
+def cohort_config(
+    task: str = 'classification', peers: Any = 2, **changes: Any
+) -> dict[str, Any]:
+    """A cohort that learns mutually; ``peers`` is a number or networks."""
+    if isinstance(peers, int):
+        peers = [toy_network(task, 4) for _ in range(peers)]
+    cohort = changes.pop('cohort', {})
+    exchange: dict[str, Any] = dict(type='mmkd.MutualExchange')
+    if task == 'pose':
+        exchange['transfer_loss'] = dict(type='mmkd.TinyTransferLoss')
+    config = dict(
+        type='mmkd.OnlineDistiller',
+        cohort=dict(type='mmkd.Cohort', peers=peers, **cohort),
+        taps=dict(logits=LOGITS[task]),
+        exchange=exchange,
+        input_shape=(3, *SIZE),
+    )
+    return copy.deepcopy({**config, **changes})
+
+
+def build_cohort(
+    task: str = 'classification', peers: Any = 2, **changes: Any
+) -> OnlineDistiller:
+    """Build `cohort_config`, in the scope of the task."""
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope(SCOPES[task]):
+        return ROOT_MODELS.build(cohort_config(task, peers, **changes))
+
+
+def batch_for(
+    model: Any,
+    task: str = 'classification',
+    num: int = 2,
+    training: bool = True,
+    size: tuple[int, int] = SIZE,
+) -> dict[str, Any]:
+    """Preprocessed inputs and data samples."""
+    with DefaultScope.overwrite_default_scope(SCOPES[task]):
+        raw = toy_batch(task, num, size)
+    return model.data_preprocessor(raw, training)
+
+
+def total(losses: dict[str, Any]) -> torch.Tensor:
+    """Return the sum that is trained."""
+    return sum(
+        sum(v) if isinstance(v, (list, tuple)) else v
+        for k, v in losses.items()
+        if 'loss' in k
+    )
