@@ -4,6 +4,7 @@ from mmkd.engine.hooks.best_peer_hook import BestPeerHook
 from mmkd.engine.hooks.dataset_labels_hook import DatasetLabelsHook
 from mmkd.engine.hooks.export_student_hook import ExportStudentHook
 from mmkd.engine.hooks.held_out_weights_hook import HeldOutWeightsHook
+from mmkd.engine.hooks.soft_filter_pruning_hook import SoftFilterPruningHook
 from mmkd.engine.hooks.step_seed_hook import StepSeedHook
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     'DatasetLabelsHook',
     'ExportStudentHook',
     'HeldOutWeightsHook',
+    'SoftFilterPruningHook',
     'StepSeedHook',
 ]

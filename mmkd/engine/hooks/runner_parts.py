@@ -1,0 +1,96 @@
+"""What hooks look for in a runner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.hooks import CheckpointHook, EMAHook
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict
+from mmengine.runner import IterBasedTrainLoop, Runner
+from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
+from torch.optim import Optimizer
+
+_ERRORS = ('loss', 'nme', 'epe', 'error', 'mae', 'rmse')
+
+
+def unwrapped(model: nn.Module) -> Any:
+    """Return the model inside a wrapper for several devices."""
+    return model.module if is_model_wrapper(model) else model
+
+
+def averaged_models(runner: Runner) -> list[nn.Module]:
+    """Return the copies that instances of ``EMAHook`` keep."""
+    return [
+        unwrapped(hook.ema_model.module)
+        for hook in runner.hooks
+        if isinstance(hook, EMAHook)
+    ]
+
+
+def optimizers(runner: Runner) -> list[Optimizer]:
+    """Return every optimizer of the runner."""
+    wrapper = runner.optim_wrapper
+    wrappers = (
+        list(wrapper.values())
+        if isinstance(wrapper, OptimWrapperDict)
+        else [wrapper]
+    )
+    return [part.optimizer for part in wrappers]
+
+
+def count_steps(runner: Runner, by_epoch: bool, interval: int) -> int:
+    """Return the number of epochs, or of whole intervals of iterations.
+
+    Raises:
+        ValueError: the loop has no epochs, or is shorter than an interval.
+    """
+    if by_epoch:
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            raise ValueError(
+                'SoftFilterPruningHook: by_epoch=True, but the loop '
+                f'{type(runner.train_loop).__name__} has no epochs; set '
+                'by_epoch=False and interval to a number of iterations'
+            )
+        return runner.max_epochs
+    if interval > runner.max_iters:
+        raise ValueError(
+            f'SoftFilterPruningHook: interval={interval} is longer than the '
+            f'training of {runner.max_iters} iterations; set a shorter one'
+        )
+    return runner.max_iters // interval
+
+
+def greater_is_better(runner: Runner, metric: str) -> bool:
+    """Return the direction of a metric.
+
+    The rule that a ``CheckpointHook`` has for it, else by its name.
+    """
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook) and hook.save_best is not None:
+            rules = dict(zip(hook.key_indicators, hook.rules, strict=False))
+            if rules.get(metric) is not None:
+                return rules[metric] == 'greater'
+    name = metric.lower()
+    return not any(error in name for error in _ERRORS)
+
+
+def refuse_sharded(model: nn.Module, who: str) -> None:
+    """Complain about parameters of which a process holds a part only.
+
+    Raises:
+        NotImplementedError: FSDP or ZeRO-3.
+    """
+    sharded = any(
+        isinstance(part, FullyShardedDataParallel) for part in model.modules()
+    ) or any(
+        type(parameter).__name__ == 'DTensor' or hasattr(parameter, 'ds_id')
+        for parameter in model.parameters()
+    )
+    if sharded:
+        raise NotImplementedError(
+            f'{who}: the parameters are sharded (FSDP or ZeRO-3), so no '
+            'process sees a whole filter; train with '
+            "model_wrapper_cfg=dict(type='MMDistributedDataParallel')"
+        )

@@ -1,0 +1,147 @@
+"""Which filters or weights are damped, and the damping itself.
+
+Masks are uint8 tensors that broadcast to their weight: (C_out, 1, 1, 1) for
+filters, the weight's shape for single weights. Their values are `KEPT`,
+`SOFT` (damped, may recover) and `HARD` (zeroed, may not).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from mmengine.dist import broadcast, get_world_size
+
+from mmkd.pruning.methods import MIN_ALPHA
+from mmkd.pruning.scores import filter_scores, num_pruned, select_filters
+
+KEPT, SOFT, HARD = 0, 1, 2
+GRANULARITIES = ('filter', 'weight')
+
+
+@torch.no_grad()
+def filter_mask(
+    scores: torch.Tensor, rate: float, hard_ratio: float = 0.0
+) -> torch.Tensor:
+    """Return the mask of the filters with the smallest scores.
+
+    Args:
+        scores: (C_out,), see `filter_scores`.
+        rate: share of filters to prune, in [0, 1).
+        hard_ratio: share of these that may not recover, in [0, 1].
+
+    Returns:
+        uint8 (C_out, 1, 1, 1).
+    """
+    mask = torch.zeros(len(scores), dtype=torch.uint8, device=scores.device)
+    mask[select_filters(scores, rate)] = SOFT
+    mask[select_filters(scores, rate * hard_ratio)] = HARD
+    return mask.view(-1, 1, 1, 1)
+
+
+@torch.no_grad()
+def weight_mask(
+    weight: torch.Tensor, rate: float, hard_ratio: float = 0.0
+) -> torch.Tensor:
+    """Return the mask of the weights with the smallest magnitudes.
+
+    Kept are those with |w| >= tau = sorted(|W|)[floor(L * rate + 1e-6)], L
+    the number of weights; of equal magnitudes at the border all are kept.
+
+    Args:
+        weight: of any shape.
+        rate: share of weights to prune, in [0, 1).
+        hard_ratio: share of these that may not recover, in [0, 1].
+
+    Returns:
+        uint8, of the weight's shape.
+    """
+    magnitude = weight.detach().abs()
+    flat = magnitude.flatten()
+    if flat.dtype != torch.float64:
+        flat = flat.float()
+    mask = torch.zeros_like(magnitude, dtype=torch.uint8)
+    for share, value in ((rate, SOFT), (rate * hard_ratio, HARD)):
+        tau = flat.kthvalue(num_pruned(flat.numel(), share) + 1).values
+        mask[magnitude < tau] = value
+    return mask
+
+
+@torch.no_grad()
+def choose_masks(
+    weights: Mapping[str, torch.Tensor],
+    rates: Mapping[str, float],
+    hard_ratio: float = 0.0,
+    granularity: str = 'filter',
+    p: float = 2,
+) -> dict[str, torch.Tensor]:
+    """Return the mask of every weight; rank 0 decides for all.
+
+    Filters are ranked on the CPU, all layers in one transfer.
+
+    Args:
+        weights: name of the layer -> weight of its convolution.
+        rates: name -> share to prune.
+        hard_ratio: share of the pruned that may not recover.
+        granularity: ``'filter'`` or ``'weight'``.
+        p: order of the filters' norm.
+
+    Raises:
+        RuntimeError: a weight is not finite.
+    """
+    if granularity == 'weight':
+        for name, weight in weights.items():
+            _check_finite(name, weight)
+        masks = {
+            name: weight_mask(weight, rates[name], hard_ratio)
+            for name, weight in weights.items()
+        }
+    else:
+        scores = [filter_scores(weight, p) for weight in weights.values()]
+        parts = torch.cat(scores).cpu().split([len(part) for part in scores])
+        masks = {}
+        for name, part in zip(weights, parts, strict=True):
+            _check_finite(name, part)
+            masks[name] = filter_mask(part, rates[name], hard_ratio)
+    if get_world_size() > 1:
+        masks = _of_first_rank(masks)
+    return {k: mask.to(weights[k].device) for k, mask in masks.items()}
+
+
+def _check_finite(name: str, values: torch.Tensor) -> None:
+    if not torch.isfinite(values).all():
+        raise RuntimeError(
+            f'pruning: the weights of {name} are not finite, so its filters '
+            'cannot be ranked: the training has diverged; lower the learning '
+            'rate or clip gradients (optim_wrapper.clip_grad)'
+        )
+
+
+def _of_first_rank(masks: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    together = torch.cat([mask.flatten() for mask in masks.values()])
+    broadcast(together, src=0)
+    parts = together.split([mask.numel() for mask in masks.values()])
+    return {
+        name: part.view_as(masks[name])
+        for name, part in zip(masks, parts, strict=True)
+    }
+
+
+@torch.no_grad()
+def damp(
+    weight: torch.Tensor, mask: torch.Tensor, alpha: float, exact: bool = False
+) -> None:
+    """Multiply ``weight`` in place by 1, alpha or 0 as ``mask`` says.
+
+    Args:
+        weight: its storage stays where it is.
+        mask: broadcasts to ``weight``.
+        alpha: factor of `SOFT` ones.
+        exact: take an alpha below `MIN_ALPHA` as it is, not as 0.
+    """
+    if alpha < MIN_ALPHA and not exact:
+        alpha = 0.0
+    factors = torch.tensor(
+        [1.0, alpha, 0.0], dtype=weight.dtype, device=weight.device
+    )
+    weight.mul_(factors[mask.long()])

@@ -1,0 +1,58 @@
+"""Statistics of batch norms, estimated anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce, get_world_size
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@torch.no_grad()
+def recalibrate_batch_norm(
+    model: nn.Module,
+    batches: Iterable[Any],
+    forward: Callable[[Any], Any],
+) -> int:
+    """Replace running statistics by the mean over ``batches``.
+
+    Only batch norms that are in training mode once ``model.train()`` was
+    called, so none that a network keeps frozen. Modes stay as they were.
+
+    Args:
+        model: whose parts are changed.
+        batches: each is given to ``forward``.
+        forward: runs the model.
+
+    Returns:
+        Number of batch norms.
+    """
+    modes = {module: module.training for module in model.modules()}
+    model.train()
+    norms = [
+        module
+        for module in model.modules()
+        if isinstance(module, _BatchNorm)
+        and module.training
+        and module.track_running_stats
+    ]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean
+    try:
+        for batch in batches:
+            forward(batch)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for module, mode in modes.items():
+            module.training = mode
+    if get_world_size() > 1:
+        for norm in norms:
+            all_reduce(norm.running_mean, 'mean')
+            all_reduce(norm.running_var, 'mean')
+    return len(norms)
