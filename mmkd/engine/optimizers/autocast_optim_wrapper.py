@@ -25,7 +25,8 @@ class AutocastOptimWrapper(OptimWrapper):
         dtype: ``'bfloat16'``; the key exists to say what is meant.
         cache_enabled: keep the converted weights for the length of a step.
             False if a network runs without gradients before it runs with
-            them in one step: torch would reuse weights without gradient.
+            them in one step: older versions of torch (2.4 does, 2.12 does
+            not) would then train nothing.
         **kwargs: arguments of mmengine's ``OptimWrapper``.
 
     Raises:
