@@ -147,7 +147,7 @@ class MutualContrastiveLoss(ContrastiveTerms):
         mine = slice(begin, begin + len(labels))
         own = torch.eye(len(everyone), dtype=dtype, device=labels.device)[mine]
         positives = same[mine].to(dtype) - own
-        rows = positives.new_tensor(len(labels))
+        rows: torch.Tensor | int = len(labels)
         if self.ignore_lonely:
             rows = (partners > 0).sum().clamp(min=1) / world_size
             partners = partners.clamp(min=1)
