@@ -132,9 +132,7 @@ def _replace(
 ) -> None:
     """Put ``module`` at ``path`` of ``network``."""
     old = find_module(network, path, 'cohort.shared')
-    own = {name: value.shape for name, value in old.state_dict().items()}
-    new = {name: value.shape for name, value in module.state_dict().items()}
-    if own != new or str(old) != str(module):  # the text tells the strides
+    if _layout(old) != _layout(module):
         raise ValueError(
             f'cohort.shared: {path} of peer {index} differs from that of the '
             'peer it is shared with (other layers, widths or strides); share '
@@ -142,6 +140,18 @@ def _replace(
         )
     parent, _, name = path.rpartition('.')
     setattr(network.get_submodule(parent), name, module)
+
+
+def _layout(module: nn.Module) -> list[str]:
+    """Return layers, widths and strides of ``module`` as text."""
+    return [
+        line
+        for line in str(module).splitlines()
+        if not line.lstrip().startswith('init_cfg=')
+    ] + [
+        f'{name} {tuple(value.shape)}'
+        for name, value in module.state_dict().items()
+    ]
 
 
 def _require_distinct(peers: Sequence[nn.Module]) -> None:

@@ -45,22 +45,31 @@ def peer_config(
 
 def build_cohort(cohort: Any, data_preprocessor: Any = None) -> Cohort:
     """Build the cohort; ``data_preprocessor`` replaces that of its peers."""
-    if isinstance(cohort, Cohort):
-        return cohort
-    config = dict(cohort)
-    config.setdefault('type', 'mmkd.Cohort')
-    if isinstance(data_preprocessor, Mapping) and not isinstance(
-        config.get('peers'), (str, Mapping, type(None))
-    ):
-        # Each repository completes the dict of its networks in its way.
-        peers = []
-        for peer in config['peers']:
-            if not isinstance(peer, nn.Module):
-                peer = network_dict(peer)
-                peer['data_preprocessor'] = data_preprocessor
-            peers.append(peer)
-        config['peers'] = peers
-    return ROOT_MODELS.build(config)
+    replaces = isinstance(data_preprocessor, Mapping)
+    if not isinstance(cohort, Cohort):
+        config = dict(cohort)
+        config.setdefault('type', 'mmkd.Cohort')
+        if replaces and isinstance(config.get('peers'), (list, tuple)):
+            config['peers'] = [
+                _with_preprocessor(peer, data_preprocessor)
+                for peer in config['peers']
+            ]
+        return ROOT_MODELS.build(config)
+    if replaces:
+        for peer in cohort.peers:
+            _with_preprocessor(peer, data_preprocessor)
+    return cohort
+
+
+def _with_preprocessor(peer: Any, preprocessor: Mapping[str, Any]) -> Any:
+    """Give a built network, or a network's config, a preprocessor."""
+    if isinstance(peer, nn.Module):
+        peer.data_preprocessor = ROOT_MODELS.build(dict(preprocessor))
+        return peer
+    # Each repository completes the dict of its networks in its way.
+    peer = network_dict(peer)
+    peer['data_preprocessor'] = preprocessor
+    return peer
 
 
 def require_one_preprocessor(cohort: Cohort) -> None:

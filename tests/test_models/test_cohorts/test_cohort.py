@@ -90,7 +90,9 @@ def test_unlike_stages_are_not_shared(other: Any) -> None:
 
 
 def test_unlike_branches_share_a_trunk() -> None:
-    other = network(strides=(1, 1, 2, 2))
+    other = network(
+        strides=(1, 1, 2, 2), init_cfg=dict(type='Kaiming', layer='Conv2d')
+    )
     cohort = Cohort([network(), other], shared=['stem', 'stage1'])
     assert cohort[0].backbone.layer1 is cohort[1].backbone.layer1
 
