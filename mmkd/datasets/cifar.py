@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -65,7 +66,15 @@ class _CIFARInMemory(stock.CIFAR10):
     def _read(self) -> tuple[np.ndarray, list[int]]:
         """Return images (N, 3, 32, 32) and labels of the archive."""
         self._check_files()
-        stock_list = super().load_data_list()
+        try:
+            stock_list = super().load_data_list()
+        except (URLError, ConnectionError, TimeoutError) as error:
+            raise FileNotFoundError(
+                f'{type(self).__name__}: {self._folder()!r} does not exist '
+                f'and the download from {self.url} failed ({error}); get the '
+                'archive otherwise, unpack it in data_root (in our configs: '
+                'the variable MMKD_DATA names its parent)'
+            ) from error
         planes = [info['img'].transpose(2, 0, 1) for info in stock_list]
         return np.stack(planes), [info['gt_label'] for info in stock_list]
 
@@ -170,7 +179,8 @@ class CIFAR100(_CIFARInMemory, stock.CIFAR100):
             is its default.
 
     Raises:
-        FileNotFoundError: files are missing and ``download`` is off.
+        FileNotFoundError: files are missing and ``download`` is off, or
+            the download fails.
         ValueError: other files than the official ones (``check_hash``), bad
             labels, ``batched`` together with a pipeline.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -197,6 +198,16 @@ def test_missing_files_are_downloaded_as_by_mmpretrain(tmp_path, monkeypatch):
     name = 'mmpretrain.datasets.cifar.download_and_extract_archive'
     monkeypatch.setattr(name, fake)
     assert len(make(tmp_path, batched=True, download=True)) == 5
+
+
+def test_failed_download(tmp_path, monkeypatch):
+    def offline(*args, **kwargs):
+        raise URLError('no route to host')
+
+    name = 'mmpretrain.datasets.cifar.download_and_extract_archive'
+    monkeypatch.setattr(name, offline)
+    with pytest.raises(FileNotFoundError, match='no route to host.*data_root'):
+        make(tmp_path, download=True)
 
 
 def test_labels_of_other_data_are_refused(tmp_path):
