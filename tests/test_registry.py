@@ -18,6 +18,11 @@ from mmkd import registry
 from mmkd.registry import DATASETS, MODELS, TASK_MODULES, import_task_module
 
 REPOSITORIES = ('mmseg', 'mmpretrain', 'mmpose', 'mmdet')
+REGISTRIES = [
+    value
+    for value in vars(registry).values()
+    if isinstance(value, registry.TaskRegistry)
+]
 
 
 def run_python(code: str) -> str:
@@ -80,8 +85,10 @@ def test_task_classes_exist(name: str) -> None:
     """Every row of the table leads to a registered class of that name."""
     module, repository = TASK_MODULES[name]
     assert find_spec(repository) is not None
-    table = DATASETS if 'Dataset' in name else MODELS
-    cls = table.get(f'mmkd.{name}')
+    import_task_module(name)
+    homes = [r for r in REGISTRIES if name in r.module_dict]
+    assert len(homes) == 1
+    cls = homes[0].get(f'mmkd.{name}')
     assert cls.__name__ == name
     assert cls.__module__ == module
 
@@ -100,11 +107,10 @@ def test_missing_repository_is_named() -> None:
                         f'No module named {{name!r}}', name=name)
 
         sys.meta_path.insert(0, Hide())
-        from mmengine.registry import DATASETS, MODELS
+        from mmengine.registry import MODELS
         for name in {list(names.values())!r}:
-            root = DATASETS if 'Dataset' in name else MODELS
             try:
-                root.build(dict(type='mmkd.' + name))
+                MODELS.build(dict(type='mmkd.' + name))
             except ImportError as error:
                 print(type(error).__name__, error)
     """)
