@@ -270,7 +270,12 @@ class SoftFilterPruningHook(Hook):
         values['zero_filters'] = sum(zeros for zeros, _ in counts)
         for key, value in values.items():
             runner.message_hub.update_scalar(f'pruning/{key}', value)
-        text = f'Pruning, step {t + 1} of {total}: {text}'
+        size = sum(size for _, size in counts)
+        text = (
+            f'Pruning, step {t + 1} of {total}: {text}, '
+            f'{values["zero_filters"]} of {size} {self.granularity}s are zero '
+            f'({values["zero_filters"] / size:.1%})'
+        )
         if counts != self._counts:
             text += '\n' + counts_table(targets, counts)
         runner.logger.info(text)
