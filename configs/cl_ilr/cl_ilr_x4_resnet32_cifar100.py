@@ -1,6 +1,6 @@
 # CL-ILR, four heads, OKDDip's recipe: ResNet-32.
 _base_ = [
-    '../dml/baseline_resnet32_cifar100.py',
+    '../dml/dml_baseline_resnet32_cifar100.py',
     '../_base_/methods/cl_ilr_okddip.py',
 ]
 model = dict(

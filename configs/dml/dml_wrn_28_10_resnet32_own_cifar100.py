@@ -1,9 +1,9 @@
 # DML, WRN-28-10 and ResNet-32, as in its paper.
 _base_ = [
-    'baseline_wrn_28_10_own_cifar100.py',
+    'dml_baseline_wrn_28_10_own_cifar100.py',
     '../_base_/methods/dml.py',
 ]
-second = dict(config='mmkd::dml/baseline_resnet32_own_cifar100.py')
+second = dict(config='mmkd::dml/dml_baseline_resnet32_own_cifar100.py')
 model = dict(
     _delete_=True,
     cohort=dict(peers=[_base_.model, second], **_base_.cohort),

@@ -1,7 +1,7 @@
 # DML, two MobileNets, recipe of its paper. The paper has MobileNet (V1) of
 # 3.3 M parameters; this is MobileNetV2 of half the width, another network.
 _base_ = [
-    'baseline_mobilenet_v2_half_own_cifar100.py',
+    'dml_baseline_mobilenet_v2_half_own_cifar100.py',
     '../_base_/methods/dml.py',
 ]
 model = dict(

@@ -1,6 +1,6 @@
 # DML, two ResNet-32, as in its paper.
 _base_ = [
-    'baseline_resnet32_own_cifar100.py',
+    'dml_baseline_resnet32_own_cifar100.py',
     '../_base_/methods/dml.py',
 ]
 model = dict(

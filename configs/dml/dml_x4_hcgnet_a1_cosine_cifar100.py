@@ -1,7 +1,7 @@
 # DML with the constants and recipe of MCL-OKD's comparison:
 # HCGNet-A1.
 _base_ = [
-    'baseline_hcgnet_a1_cosine_cifar100.py',
+    'dml_baseline_hcgnet_a1_cosine_cifar100.py',
     '../_base_/methods/dml_mclokd.py',
 ]
 model = dict(

@@ -1,7 +1,7 @@
 # DML, four separate networks, OKDDip's recipe:
 # ResNet-110 (bottlenecks 12-12-12).
 _base_ = [
-    'baseline_resnet110_cifar10.py',
+    'dml_baseline_resnet110_cifar10.py',
     '../_base_/methods/dml_okddip.py',
 ]
 model = dict(

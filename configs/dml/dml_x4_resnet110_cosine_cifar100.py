@@ -1,7 +1,7 @@
 # DML with the constants and recipe of MCL-OKD's comparison:
 # ResNet-110 (bottlenecks 12-12-12).
 _base_ = [
-    'baseline_resnet110_cosine_cifar100.py',
+    'dml_baseline_resnet110_cosine_cifar100.py',
     '../_base_/methods/dml_mclokd.py',
 ]
 model = dict(

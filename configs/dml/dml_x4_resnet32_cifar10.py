@@ -1,6 +1,6 @@
 # DML, four separate networks, OKDDip's recipe: ResNet-32.
 _base_ = [
-    'baseline_resnet32_cifar10.py',
+    'dml_baseline_resnet32_cifar10.py',
     '../_base_/methods/dml_okddip.py',
 ]
 model = dict(

@@ -1,7 +1,7 @@
 # DML with the constants and recipe of MCL-OKD's comparison:
 # VGG-16 (five poolings).
 _base_ = [
-    'baseline_vgg16_cosine_cifar100.py',
+    'dml_baseline_vgg16_cosine_cifar100.py',
     '../_base_/methods/dml_mclokd.py',
 ]
 model = dict(

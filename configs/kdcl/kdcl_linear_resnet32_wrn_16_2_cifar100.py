@@ -1,10 +1,10 @@
 # KDCL-Linear, ResNet-32 and WRN-16-2, an augmentation each.
 _base_ = [
-    'baseline_resnet32_own_cifar100.py',
+    'kdcl_baseline_resnet32_own_cifar100.py',
     '../_base_/methods/kdcl.py',
 ]
 data_preprocessor = dict(num_views=2)
-second = dict(config='mmkd::kdcl/baseline_wrn_16_2_own_cifar100.py')
+second = dict(config='mmkd::kdcl/kdcl_baseline_wrn_16_2_own_cifar100.py')
 model = dict(
     _delete_=True,
     cohort=dict(peers=[_base_.model, second], **_base_.cohort),

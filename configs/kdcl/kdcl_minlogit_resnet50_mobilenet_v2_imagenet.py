@@ -1,7 +1,7 @@
 # KDCL-MinLogit, ResNet-50 and MobileNetV2, an augmentation each. The schedule
 # is that of our other ImageNet configs; the published one is not known to us.
 _base_ = [
-    'baseline_resnet50_imagenet.py',
+    'kdcl_baseline_resnet50_imagenet.py',
     '../_base_/methods/kdcl.py',
 ]
 data_preprocessor = dict(type='mmkd.MultiViewPreprocessor')
@@ -15,7 +15,7 @@ train_pipeline = [
     dict(type='PackInputs', meta_keys=('sample_idx', 'img_path')),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-second = dict(config='mmkd::kdcl/baseline_mobilenet_v2_imagenet.py')
+second = dict(config='mmkd::kdcl/kdcl_baseline_mobilenet_v2_imagenet.py')
 model = dict(
     _delete_=True,
     cohort=dict(peers=[_base_.model, second], **_base_.cohort),

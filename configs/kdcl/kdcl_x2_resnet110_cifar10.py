@@ -1,7 +1,7 @@
 # KDCL-Linear, two separate networks, OKDDip's recipe:
 # ResNet-110 (bottlenecks 12-12-12).
 _base_ = [
-    '../dml/baseline_resnet110_cifar10.py',
+    '../dml/dml_baseline_resnet110_cifar10.py',
     '../_base_/methods/kdcl.py',
 ]
 data_preprocessor = dict(num_views=2)

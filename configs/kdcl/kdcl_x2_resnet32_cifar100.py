@@ -1,7 +1,7 @@
 # KDCL-Linear, two separate networks, OKDDip's recipe:
 # ResNet-32.
 _base_ = [
-    '../dml/baseline_resnet32_cifar100.py',
+    '../dml/dml_baseline_resnet32_cifar100.py',
     '../_base_/methods/kdcl.py',
 ]
 data_preprocessor = dict(num_views=2)

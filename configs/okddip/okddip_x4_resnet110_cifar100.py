@@ -1,7 +1,7 @@
 # OKDDip, three auxiliary branches and the leader, OKDDip's recipe:
 # ResNet-110 (bottlenecks 12-12-12).
 _base_ = [
-    '../dml/baseline_resnet110_cifar100.py',
+    '../dml/dml_baseline_resnet110_cifar100.py',
     '../_base_/methods/okddip.py',
 ]
 model = dict(

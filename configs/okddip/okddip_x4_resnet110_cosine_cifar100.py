@@ -1,7 +1,7 @@
 # OKDDip with the constants and recipe of MCL-OKD's comparison:
 # ResNet-110 (bottlenecks 12-12-12).
 _base_ = [
-    '../dml/baseline_resnet110_cosine_cifar100.py',
+    '../dml/dml_baseline_resnet110_cosine_cifar100.py',
     '../_base_/methods/okddip.py',
 ]
 model = dict(

@@ -1,7 +1,7 @@
 # OKDDip, three auxiliary branches and the leader, OKDDip's recipe:
 # ResNet-32.
 _base_ = [
-    '../dml/baseline_resnet32_cifar10.py',
+    '../dml/dml_baseline_resnet32_cifar10.py',
     '../_base_/methods/okddip.py',
 ]
 model = dict(

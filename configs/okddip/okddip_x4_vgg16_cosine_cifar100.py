@@ -1,7 +1,7 @@
 # OKDDip with the constants and recipe of MCL-OKD's comparison:
 # VGG-16 (five poolings).
 _base_ = [
-    '../dml/baseline_vgg16_cosine_cifar100.py',
+    '../dml/dml_baseline_vgg16_cosine_cifar100.py',
     '../_base_/methods/okddip.py',
 ]
 model = dict(

@@ -1,7 +1,7 @@
 # ONE, three branches, as in the authors' code:
 # ResNet-110 of the code of ONE (bottlenecks 18-18-18).
 _base_ = [
-    'baseline_resnet110_own_cifar100.py',
+    'one_baseline_resnet110_own_cifar100.py',
     '../_base_/methods/one.py',
 ]
 model = dict(

@@ -1,7 +1,7 @@
 # ONE, three branches, as in the authors' code:
 # ResNet-32.
 _base_ = [
-    'baseline_resnet32_own_cifar100.py',
+    'one_baseline_resnet32_own_cifar100.py',
     '../_base_/methods/one.py',
 ]
 model = dict(

@@ -1,7 +1,7 @@
 # ONE with the constants and recipe of MCL-OKD's comparison:
 # HCGNet-A1.
 _base_ = [
-    '../dml/baseline_hcgnet_a1_cosine_cifar100.py',
+    '../dml/dml_baseline_hcgnet_a1_cosine_cifar100.py',
     '../_base_/methods/one_mclokd.py',
 ]
 model = dict(

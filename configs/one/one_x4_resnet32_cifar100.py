@@ -1,6 +1,6 @@
 # ONE, four branches, OKDDip's recipe: ResNet-32.
 _base_ = [
-    '../dml/baseline_resnet32_cifar100.py',
+    '../dml/dml_baseline_resnet32_cifar100.py',
     '../_base_/methods/one_okddip.py',
 ]
 model = dict(

@@ -1,7 +1,7 @@
 # ONE with the constants and recipe of MCL-OKD's comparison:
 # ResNet-32.
 _base_ = [
-    '../dml/baseline_resnet32_cosine_cifar100.py',
+    '../dml/dml_baseline_resnet32_cosine_cifar100.py',
     '../_base_/methods/one_mclokd.py',
 ]
 model = dict(
