@@ -103,16 +103,17 @@ def load(
     Returns:
         The network in eval mode.
     """
-    from mmengine.config import Config
+    from mmengine.config import ConfigDict
     from mmengine.model import revert_sync_batchnorm
     from mmengine.registry import MODELS, DefaultScope, init_default_scope
 
     path = Path(folder or Path(__file__).parent) / 'compact.pth'
     saved = torch.load(path, map_location=map_location, weights_only=True)
-    config = Config.fromstring(saved['meta']['config'], '.py')
+    config = saved['meta']['config']
     if DefaultScope.get_current_instance() is None:
-        init_default_scope(config.default_scope)
-    network = revert_sync_batchnorm(MODELS.build(config.model))
+        init_default_scope(config['default_scope'])
+    network = MODELS.build(ConfigDict(config['model']))
+    network = revert_sync_batchnorm(network)
     network.to(getattr(torch, saved['meta']['dtype']))
     apply_plan(network, saved['meta']['pruning_plan'])
     network.load_state_dict(saved['state_dict'], strict=True)

@@ -1,0 +1,81 @@
+"""How a network of any repository is run on plain images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from inspect import signature
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+Forward = Callable[[nn.Module, Tensor], Any]
+
+
+def whole(network: nn.Module, inputs: Tensor) -> Any:
+    """Run all of it; OpenMMLab networks give raw outputs by default."""
+    if 'data_samples' in signature(network.forward).parameters:
+        return network(inputs, data_samples=None, mode='tensor')
+    return network(inputs)
+
+
+def features(network: nn.Module, inputs: Tensor) -> Any:
+    """Run backbone and neck, for networks whose heads need more."""
+    return network.extract_feat(inputs)
+
+
+@torch.no_grad()
+def choose_forward(network: nn.Module, inputs: Tensor) -> tuple[Forward, str]:
+    """Return how ``network`` runs on ``inputs``.
+
+    Returns:
+        The function, and why the heads are left out; '' if they are not.
+
+    Raises:
+        ValueError: it does not run.
+    """
+    try:
+        whole(network, inputs)
+        return whole, ''
+    except Exception as error:  # whatever a head may raise
+        reason = f'{type(error).__name__}: {error}'
+    if hasattr(network, 'extract_feat'):
+        try:
+            features(network, inputs)
+            return features, reason
+        except Exception as error:
+            reason = f'{type(error).__name__}: {error}'
+    raise ValueError(
+        f'{type(network).__name__} does not run on inputs '
+        f'{tuple(inputs.shape)} ({reason}); give inputs of a shape that it '
+        'takes (--input-shape C H W)'
+    )
+
+
+def all_parts(network: nn.Module, inputs: Tensor, forward: Forward) -> Any:
+    """Run ``forward`` and also the heads that only training uses."""
+    outputs = [forward(network, inputs)]
+    heads = getattr(network, 'auxiliary_head', None)
+    if isinstance(heads, nn.Module) and hasattr(network, 'extract_feat'):
+        maps = network.extract_feat(inputs)
+        several = isinstance(heads, nn.ModuleList)
+        for head in heads if several else [heads]:
+            outputs.append(head(maps))
+    return outputs
+
+
+def tensors(outputs: Any) -> list[Tensor]:
+    """Return the floating point tensors in ``outputs``."""
+    return [
+        leaf
+        for leaf in tree_leaves(outputs)
+        if isinstance(leaf, Tensor) and leaf.is_floating_point()
+    ]
+
+
+def example_inputs(network: nn.Module, shape: Sequence[int]) -> Tensor:
+    """Return random images (N, C, H, W) of the type of the weights."""
+    parameter = next(network.parameters())
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(*shape, generator=generator).to(parameter)
