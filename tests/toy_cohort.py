@@ -16,6 +16,12 @@ from mmkd.models.exchanges import Exchange
 from mmkd.registry import MODELS
 from mmkd.testing import toy_batch, toy_network
 
+FEATS = dict(
+    classification='neck',
+    segmentation='backbone.layer4',
+    pose='backbone.layer4',
+    detection='neck',
+)
 LOGITS = dict(
     classification='head.fc',
     segmentation='decode_head.conv_seg',
@@ -65,7 +71,7 @@ def cohort_config(
     config = dict(
         type='mmkd.OnlineDistiller',
         cohort=dict(type='mmkd.Cohort', peers=peers, **cohort),
-        taps=dict(logits=LOGITS[task]),
+        taps=dict(logits=LOGITS[task], feats=FEATS[task]),
         exchange=exchange,
         input_shape=(3, *SIZE),
     )
@@ -132,3 +138,46 @@ class TinyLinear(nn.Module):
 
     def forward(self, feats: torch.Tensor) -> torch.Tensor:
         return self.fc(feats.mean((2, 3)) if self.pool else feats)
+
+
+@MODELS.register_module(force=True)
+class TinyMovingExchange(Exchange):
+    """Follows the loss with a moving average, its buffer."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.register_buffer('average', torch.zeros(()))
+
+    def extra_losses(self, peers: Any, aux: Any, batch: Any) -> dict[str, Any]:
+        self.last = peers[0]['logits'].square().mean()
+        return dict(loss_size=self.last * (1 + self.average))
+
+    def after_step(self, distiller: nn.Module) -> None:
+        self.average.lerp_(self.last.detach(), 0.5)
+
+
+@MODELS.register_module(force=True)
+class TinyAdversarialExchange(Exchange):
+    """Peer 1 is to look like peer 0 to a discriminator."""
+
+    main_role = 'feats'
+    phases = ('discriminator', 'adversarial')
+
+    def __init__(self, on: Any = 'feats', **options: Any) -> None:
+        super().__init__(on, **options)
+        self.discriminator = nn.Linear(32, 1)
+
+    def phase_losses(
+        self, phase: str, peers: Any, aux: Any, batch: Any
+    ) -> dict[str, Any]:
+        real, fake = (peer['feats'] for peer in peers)
+        if phase == 'adversarial':
+            score = self.discriminator(fake)
+            return dict(loss_fooled=(score - 1).square().mean())
+        real, fake = (self.discriminator(x.detach()) for x in (real, fake))
+        return dict(loss_critic=((real - 1).square() + fake.square()).mean())
+
+    def phase_parameters(self, phase: str, distiller: Any) -> Any:
+        if phase == 'adversarial':
+            return distiller.cohort[1].parameters()
+        return super().phase_parameters(phase, distiller)
