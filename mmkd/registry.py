@@ -27,6 +27,13 @@ TASK_MODULES: dict[str, tuple[str, str]] = {
     'ASPPProjectHead': ('mmkd.models.heads.aspp_project_head', 'mmseg'),
     'ElementDropoutFCNHead': ('mmkd.models.heads.element_dropout', 'mmseg'),
     'ElementDropoutPSPHead': ('mmkd.models.heads.element_dropout', 'mmseg'),
+    'CocoPersonCropDataset': ('mmkd.datasets.person_crops', 'mmpose'),
+    'PersonFolderDataset': ('mmkd.datasets.person_crops', 'mmpose'),
+    'JigsawHeatmap': ('mmkd.models.pretrainers.jigsaw_heatmap', 'mmpose'),
+    'JigsawHeatmapHead': (
+        'mmkd.models.heads.jigsaw_heatmap_head',
+        'mmpose',
+    ),
     'MultiViewPreprocessor': (
         'mmkd.models.data_preprocessors.multi_view',
         'mmpretrain',

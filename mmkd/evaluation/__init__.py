@@ -2,6 +2,7 @@
 
 from mmkd.evaluation.features import Features, collect_features
 from mmkd.evaluation.few_shot import FewShotResult, few_shot_eval
+from mmkd.evaluation.jigsaw_accuracy import JigsawAccuracy
 from mmkd.evaluation.linear_eval import (
     PROTOCOLS,
     LinearProtocol,
@@ -14,6 +15,7 @@ __all__ = [
     'PROTOCOLS',
     'Features',
     'FewShotResult',
+    'JigsawAccuracy',
     'LinearProtocol',
     'LinearResult',
     'PeerMetric',

@@ -1,0 +1,1 @@
+"""Parts of pretraining without labels."""
