@@ -17,7 +17,7 @@ scenes = dict(
     type='mmkd.SyntheticClsDataset',
     size=(32, 32),
     num_objects=1,
-    clutter=0.25,
+    clutter=0.0,
     pipeline=pipeline,
 )
 batch_size = 28
@@ -32,7 +32,7 @@ train_dataloader = dict(
         samples_per_class=4,
     ),
     collate_fn=dict(type='default_collate'),
-    dataset=dict(split='train', num_samples=1400, **scenes),
+    dataset=dict(split='train', num_samples=2800, **scenes),
 )
 val_dataloader = dict(
     batch_size=100,

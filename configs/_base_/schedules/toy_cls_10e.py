@@ -1,14 +1,14 @@
-# A minute on one CPU core.
-max_epochs = 8
+# Half a minute per network on one CPU core.
+max_epochs = 10
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
-        type='SGD', lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True
+        type='SGD', lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True
     ),
 )
 param_scheduler = dict(
     type='CosineAnnealingLR', T_max=max_epochs, eta_min=0.0, by_epoch=True
 )
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=2)
 val_cfg = dict()
 test_cfg = dict()
