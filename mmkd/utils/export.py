@@ -85,13 +85,16 @@ def export_student(
     saved = read_checkpoint(checkpoint, allow_pickle=allow_pickle)
     if 'cohort' in config.model and peer is None:
         peer = deployed_peer(saved['state_dict'], checkpoint)
+    plain = deployed_network(config, peer)
+    if peer is not None and 'cohort' in config.model:
+        peer %= len(config.model.cohort.peers)  # -1 is the last
     source = _source_network(config, peer)
     load_network_weights(
         source, checkpoint, allow_pickle=allow_pickle, peer=peer
     )
     save_plain(source, out, (saved.get('meta') or {}).get('dataset_meta'))
 
-    network = build_network(deployed_network(config, peer))
+    network = build_network(plain)
     inputs = random_inputs(network, input_shape)
     verify_export(out, source, network, inputs)
     deviation = None

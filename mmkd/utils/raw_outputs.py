@@ -31,7 +31,7 @@ def raw_outputs(
         ValueError: the network does not run on ``inputs``.
     """
     try:
-        return list(_flat(network(inputs, mode='tensor')))
+        return list(_flat(network(inputs, None, mode='tensor')))
     except (RuntimeError, TypeError) as error:
         raise ValueError(
             f'{type(network).__name__} does not run on inputs '
