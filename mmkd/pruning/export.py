@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from mmkd.networks import build_network, deployed_peer, load_network_weights
 from mmkd.pruning import standalone_loader
-from mmkd.pruning.compaction.compact import CompactionReport, compact
+from mmkd.pruning.compaction.compactor import CompactionReport, compact
 from mmkd.pruning.compaction.constants import convolutions, zero_filters
 from mmkd.pruning.compaction.cost import Runnable, count_flops, cpu_times
 from mmkd.pruning.compaction.forward import choose_forward, tensors

@@ -8,6 +8,7 @@ filters, the weight's shape for single weights. Their values are `KEPT`,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import torch
 from mmengine.dist import broadcast, get_world_size
@@ -35,7 +36,8 @@ def filter_mask(
     """
     mask = torch.zeros(len(scores), dtype=torch.uint8, device=scores.device)
     mask[select_filters(scores, rate)] = SOFT
-    mask[select_filters(scores, rate * hard_ratio)] = HARD
+    if hard_ratio:
+        mask[select_filters(scores, rate * hard_ratio)] = HARD
     return mask.view(-1, 1, 1, 1)
 
 
@@ -98,13 +100,18 @@ def choose_masks(
         }
     else:
         scores = [filter_scores(weight, p) for weight in weights.values()]
-        parts = torch.cat(scores).cpu().split([len(part) for part in scores])
-        masks = {}
-        for name, part in zip(weights, parts, strict=True):
-            _check_finite(name, part)
-            masks[name] = filter_mask(part, rates[name], hard_ratio)
-    if get_world_size() > 1:
-        masks = _of_first_rank(masks)
+        together = torch.cat(scores).cpu()
+        parts = dict(
+            zip(weights, together.split([len(s) for s in scores]), strict=True)
+        )
+        if not torch.isfinite(together).all():
+            for name, part in parts.items():
+                _check_finite(name, part)
+        masks = {
+            name: filter_mask(part, rates[name], hard_ratio)
+            for name, part in parts.items()
+        }
+    masks = _from_first_rank(masks, next(iter(weights.values())).device)
     return {k: mask.to(weights[k].device) for k, mask in masks.items()}
 
 
@@ -117,9 +124,18 @@ def _check_finite(name: str, values: torch.Tensor) -> None:
         )
 
 
-def _of_first_rank(masks: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _from_first_rank(
+    masks: dict[str, torch.Tensor], device: torch.device
+) -> dict[str, torch.Tensor]:
+    """Return the masks of rank 0 on ``device``, moved in one piece."""
+    if get_world_size() == 1 and all(
+        m.device == device for m in masks.values()
+    ):
+        return masks
     together = torch.cat([mask.flatten() for mask in masks.values()])
-    broadcast(together, src=0)
+    together = together.to(device)
+    if get_world_size() > 1:
+        broadcast(together, src=0)
     parts = together.split([mask.numel() for mask in masks.values()])
     return {
         name: part.view_as(masks[name])
@@ -141,7 +157,11 @@ def damp(
     """
     if alpha < MIN_ALPHA and not exact:
         alpha = 0.0
-    factors = torch.tensor(
-        [1.0, alpha, 0.0], dtype=weight.dtype, device=weight.device
-    )
-    weight.mul_(factors[mask.long()])
+    weight.mul_(_factors(alpha, weight.dtype, weight.device)[mask.long()])
+
+
+@lru_cache(maxsize=8)
+def _factors(
+    alpha: float, dtype: torch.dtype, device: torch.device
+) -> torch.Tensor:
+    return torch.tensor([1.0, alpha, 0.0], dtype=dtype, device=device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -101,7 +102,8 @@ class SoftPruner:
         alpha = self.schedule.alpha_at(t, T)
         for model in (self.model, *copies):
             for name, mask in masks.items():
-                weight = model.get_parameter(f'{name}.weight')
+                conv: Any = model.get_submodule(name)
+                weight = conv.weight
                 damp(weight, mask.to(weight.device), alpha)
                 if self.mask_bn:
                     norm = find_norm(model, name)

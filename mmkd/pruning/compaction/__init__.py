@@ -1,6 +1,6 @@
 """From zero filters to a smaller network with the same outputs."""
 
-from mmkd.pruning.compaction.compact import CompactionReport, compact
+from mmkd.pruning.compaction.compactor import CompactionReport, compact
 from mmkd.pruning.compaction.coupled import (
     CoupledGroup,
     coupled_groups,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmkd.pruning.compaction.compact import channel_graph
+from mmkd.pruning.compaction.compactor import channel_graph
 from mmkd.pruning.compaction.forward import choose_forward, example_inputs
 from mmkd.pruning.scores import num_pruned
 
