@@ -64,8 +64,10 @@ def weight_mask(
         flat = flat.float()
     mask = torch.zeros_like(magnitude, dtype=torch.uint8)
     for share, value in ((rate, SOFT), (rate * hard_ratio, HARD)):
-        tau = flat.kthvalue(num_pruned(flat.numel(), share) + 1).values
-        mask[magnitude < tau] = value
+        count = num_pruned(flat.numel(), share)
+        if count:
+            tau = flat.kthvalue(count + 1).values
+            mask[magnitude < tau] = value
     return mask
 
 
