@@ -13,6 +13,7 @@ from mmkd.models.losses.moco_mutual_contrastive_loss import (
 )
 from mmkd.models.losses.mutual_contrastive_loss import MutualContrastiveLoss
 from mmkd.models.losses.pixel_region_memory_loss import PixelRegionMemoryLoss
+from mmkd.models.losses.pixelwise_kl_loss import PixelwiseKLLoss
 
 __all__ = [
     'KLDivLoss',
@@ -22,4 +23,5 @@ __all__ = [
     'MoCoMutualContrastiveLoss',
     'MutualContrastiveLoss',
     'PixelRegionMemoryLoss',
+    'PixelwiseKLLoss',
 ]

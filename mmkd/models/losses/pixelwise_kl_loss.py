@@ -1,0 +1,85 @@
+"""Heat-map distillation by KL divergence over pixels."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from mmkd.models.losses.precision import at_least_float32
+from mmkd.registry import MODELS
+
+
+@MODELS.register_module()
+class PixelwiseKLLoss(nn.Module):
+    """Compare each joint's heat map as a distribution over its pixels.
+
+    loss = temperature**2 / (B H W) * sum_{b, j} KL(q_bj || p_bj),
+    p = softmax over the H W pixels of w * pred / temperature, q the same of
+    the target. The sum over joints is not divided by their number. A joint of
+    weight 0 gives two uniform distributions: exactly no loss. Code of
+    OKDHP, https://arxiv.org/abs/2108.02092.
+
+    Heat maps lie between 0 and 1, so at temperature 1 both distributions
+    are nearly uniform and the loss is small beside the task's.
+
+    Args:
+        temperature: softening, > 0.
+        loss_weight: factor on the returned value.
+        use_target_weight: multiply the maps by ``target_weight`` if given.
+        detach_target: stop the gradient to the target; the published code
+            does not.
+
+    Shape:
+        pred, target: (B, J, H, W). Half precision is computed in float32.
+        target_weight: (B, J) or (B, J, 1), or None.
+        returns: scalar.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 1.0,
+        loss_weight: float = 1.0,
+        use_target_weight: bool = True,
+        detach_target: bool = False,
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(
+                f'PixelwiseKLLoss: temperature={temperature} must be '
+                'positive; set e.g. temperature=1.0'
+            )
+        self.temperature = temperature
+        self.loss_weight = loss_weight
+        self.use_target_weight = use_target_weight
+        self.detach_target = detach_target
+
+    def forward(
+        self,
+        pred: torch.Tensor,
+        target: torch.Tensor,
+        target_weight: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Compute the weighted loss.
+
+        Raises:
+            ValueError: the shapes differ or are no heat maps.
+        """
+        if pred.ndim != 4 or pred.shape != target.shape:
+            raise ValueError(
+                f'PixelwiseKLLoss: heat maps {tuple(pred.shape)} and target '
+                f'{tuple(target.shape)} must both be the same (B, J, H, W); '
+                'use networks with equal joints and heat-map sizes, and tap '
+                'their last layers'
+            )
+        if self.detach_target:
+            target = target.detach()
+        pred = at_least_float32(pred).flatten(2)
+        target = at_least_float32(target).flatten(2)
+        if target_weight is not None and self.use_target_weight:
+            weight = target_weight.reshape(*pred.shape[:2], 1).to(pred.dtype)
+            pred, target = pred * weight, target * weight
+        log_p = (pred / self.temperature).log_softmax(-1)
+        log_q = (target / self.temperature).log_softmax(-1)
+        divergence = (log_q.exp() * (log_q - log_p)).sum()
+        scale = self.temperature**2 / (len(pred) * pred.shape[-1])
+        return self.loss_weight * scale * divergence
