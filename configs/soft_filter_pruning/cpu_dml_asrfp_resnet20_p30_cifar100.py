@@ -1,0 +1,18 @@
+# Distil while pruning: two ResNet-20 teach each other, ASRFP prunes both.
+_base_ = 'cpu_asrfp_resnet20_p30_cifar100.py'
+model = dict(
+    _delete_=True,
+    type='mmkd.OnlineDistiller',
+    cohort=dict(type='mmkd.Cohort', peers=[_base_.model] * 2),
+    taps=dict(logits='head.fc'),
+    exchange=dict(
+        type='mmkd.MutualExchange',
+        on='logits',
+        target='pairwise',
+        temperature=1.0,
+    ),
+    input_shape=(3, 32, 32),
+)
+val_evaluator = dict(
+    _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
+)
