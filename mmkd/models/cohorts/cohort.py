@@ -27,7 +27,10 @@ class Cohort(BaseModule):
     Every peer is a complete ordinary network. Sharing replaces modules of
     later peers by those of the first one: their parameters count once, the
     state dict has them under every peer's name (so any peer alone loads
-    strictly into its own repository), and they run once per view.
+    strictly into its own repository), and they run once per view. Two
+    options of mmengine count such parameters several times by default: give
+    ``optim_wrapper.paramwise_cfg`` the key ``bypass_duplicate=True``, and
+    leave ``update_buffers`` of ``EMAHook`` off.
 
     Args:
         peers: networks: config names, model dicts, or built networks.

@@ -222,7 +222,11 @@ class OnlineDistiller(BaseDistiller):
                     given['ramp'] = torch.tensor(exchange.ramp(batch))
                 losses = by_phase.setdefault(phase, {})
                 for name, value in given.items():
-                    key = f'{name}_{number}' if name in losses else name
+                    key = name
+                    if name in run.sources:
+                        key = (
+                            f'{phase}.{name}' if phase else f'{name}_{number}'
+                        )
                     losses[key] = value
                     run.sources[key] = sources_of(peers)
         if self.check_finite:

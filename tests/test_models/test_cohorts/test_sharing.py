@@ -12,6 +12,7 @@ from mmengine.model import (
     convert_sync_batchnorm,
     revert_sync_batchnorm,
 )
+from mmengine.optim import build_optim_wrapper
 from torch import nn
 from toy_cohort import batch_for, build_cohort, total
 
@@ -167,6 +168,21 @@ def test_moving_averages_follow_the_trunk_once() -> None:
     average.update_parameters(model)
     found = average.module.cohort[1].backbone.conv1.weight
     torch.testing.assert_close(found, before + 0.5)
+
+
+def test_parameter_wise_options_of_a_shared_cohort() -> None:
+    """As the docstring says; every parameter once."""
+    model = no_transfer(2, shared=TRUNK)
+    wrapper = build_optim_wrapper(
+        model,
+        dict(
+            optimizer=dict(type='SGD', lr=0.1, weight_decay=0.1),
+            paramwise_cfg=dict(norm_decay_mult=0.0, bypass_duplicate=True),
+        ),
+    )
+    groups = wrapper.optimizer.param_groups
+    held = [id(p) for group in groups for p in group['params']]
+    assert sorted(held) == sorted(id(p) for p in model.parameters())
 
 
 @pytest.mark.parametrize('convert', [True, False])

@@ -277,6 +277,19 @@ def test_wrong_labels_name_the_peer_and_the_key() -> None:
         model(**batch, mode='loss')
 
 
+def test_missing_sample_idx_is_named() -> None:
+    model = build_cohort(
+        exchange=dict(type='mmkd.TinyRecordingExchange', keys=('sample_idx',))
+    )
+    batch = batch_for(model)
+    model(**batch, mode='loss')
+    assert model.exchanges[0].found['sample_idx'].tolist() == [0, 1]
+    for sample in batch['data_samples']:
+        del sample.sample_idx
+    with pytest.raises(ValueError, match='add "sample_idx" to meta_keys'):
+        model(**batch, mode='loss')
+
+
 def test_step_leaves_nothing_behind() -> None:
     model = build_cohort(
         cohort=dict(shared=['stem']), views=dict(type='mmkd.RotationViews')

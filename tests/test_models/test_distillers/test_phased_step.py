@@ -211,6 +211,20 @@ def test_one_optimizer_for_all_is_refused() -> None:
         model.train_step(raw(), OptimWrapperDict(main=single))
 
 
+def test_phases_may_name_their_losses_alike() -> None:
+    model = adversarial()
+    exchange = model.exchanges[0]
+    compute = exchange.phase_losses
+    exchange.phase_losses = lambda *args: dict(
+        loss_gan=sum(compute(*args).values())
+    )
+    wrapper = build_optim_wrapper(model, optimizers())
+    logs = model.train_step(raw(), wrapper)
+    first, second = logs['loss_gan'], logs['adversarial.loss_gan']
+    assert float(first) == float(logs['discriminator'])
+    assert float(second) == float(logs['adversarial']) != float(first)
+
+
 def test_phases_without_a_loss_are_refused() -> None:
     model = adversarial()
     wrapper = build_optim_wrapper(model, optimizers())
