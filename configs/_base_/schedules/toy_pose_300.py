@@ -1,0 +1,9 @@
+# A minute on one CPU core.
+_base_ = 'cpu_pose_1500.py'
+max_iters = 300
+val_interval = 100
+param_scheduler = [
+    dict(type='PolyLR', power=0.9, begin=0, end=max_iters, by_epoch=False),
+]
+train_cfg = dict(max_iters=max_iters, val_interval=val_interval)
+default_hooks = dict(checkpoint=dict(interval=val_interval))

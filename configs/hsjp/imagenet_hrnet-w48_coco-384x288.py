@@ -1,0 +1,5 @@
+# The stock recipe as it is: ImageNet classification weights.
+_base_ = [
+    'mmpose::body_2d_keypoint/topdown_heatmap/coco/'
+    'td-hm_hrnet-w48_8xb32-210e_coco-384x288.py'
+]

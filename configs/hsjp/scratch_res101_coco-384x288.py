@@ -1,0 +1,13 @@
+# The stock recipe from the backbone's own random initialisation.
+_base_ = [
+    'mmpose::body_2d_keypoint/topdown_heatmap/coco/'
+    'td-hm_res101_8xb32-210e_coco-384x288.py'
+]
+model = dict(
+    backbone=dict(
+        init_cfg=[
+            dict(type='Kaiming', layer=['Conv2d']),
+            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
+        ]
+    )
+)
