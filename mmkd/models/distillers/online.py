@@ -63,7 +63,7 @@ class OnlineDistiller(BaseDistiller):
         task_weight: factor on the peers' task losses, or one per peer.
         evaluate_peers: let ``mode='predict'`` also give the predictions of
             all peers, auxiliary classifiers and the mean of the peers.
-        data_preprocessor: defaults to the first peer's.
+        data_preprocessor: for all peers; defaults to theirs, if all agree.
         dry_run, input_shape, check_labels, check_finite, init_cfg: see
             `OfflineDistiller`.
 

@@ -32,7 +32,8 @@ class Exchange(BaseModule):
             role -> name where several are. A bare name is ``main_role``.
         temperature: of the default transfer loss, > 0.
         loss_weight: factor on transfers and extra losses.
-        ramp_epochs: R; transfers are weighted with `ramp` (0: always 1).
+        ramp_epochs: R; transfers are weighted with `ramp` (0: always 1);
+            the distiller logs its value as ``ramp``.
         detach_target: stop the gradient to the targets of transfers.
         transfer_loss: dict of a loss (learner, target) -> scalar, instead
             of ``KLDivLoss(temperature)``.
