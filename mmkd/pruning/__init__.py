@@ -1,6 +1,7 @@
 """Pruning while training, and the smaller network afterwards."""
 
 from mmkd.pruning.compaction import (
+    CompactionError,
     CompactionReport,
     compact,
     coupled_groups,
@@ -16,6 +17,7 @@ from mmkd.pruning.targets import Target, find_norm, find_targets, zero_counts
 
 __all__ = [
     'METHODS',
+    'CompactionError',
     'CompactionReport',
     'PruningSchedule',
     'ScatterNorm',

@@ -26,7 +26,7 @@ from mmkd.pruning.compaction.constants import convolutions, zero_filters
 from mmkd.pruning.compaction.cost import Runnable, count_flops, cpu_times
 from mmkd.pruning.compaction.forward import choose_forward, tensors
 from mmkd.pruning.compaction.plan import Plan
-from mmkd.pruning.compaction.verify import relative_error
+from mmkd.pruning.compaction.verify import CompactionError, relative_error
 from mmkd.pruning.recalibration import recalibrate_batch_norm
 from mmkd.utils.checkpoints import read_checkpoint
 from mmkd.utils.export import deployed_network
@@ -102,7 +102,7 @@ def export_compact(
 
     Raises:
         ValueError: the checkpoint does not fit or has no zero filters.
-        RuntimeError: outputs differ.
+        CompactionError: outputs differ.
     """
     saved = read_checkpoint(checkpoint, allow_pickle=allow_pickle)
     if 'cohort' in config.model and peer is None:
@@ -211,7 +211,7 @@ def _check_files(
     found = _outputs(loaded, inputs, forward)
     for index, (one, two) in enumerate(zip(wanted, found, strict=True)):
         if not torch.equal(one, two):
-            raise RuntimeError(
+            raise CompactionError(
                 f'the written network differs in output {index} by up to '
                 f'{relative_error(one, two):.3g} of its largest value; '
                 'nothing was written'

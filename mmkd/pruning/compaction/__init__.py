@@ -6,8 +6,10 @@ from mmkd.pruning.compaction.coupled import (
     coupled_groups,
     mask_coupled,
 )
+from mmkd.pruning.compaction.verify import CompactionError
 
 __all__ = [
+    'CompactionError',
     'CompactionReport',
     'CoupledGroup',
     'compact',

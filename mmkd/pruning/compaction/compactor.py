@@ -97,7 +97,7 @@ def compact(
 
     Raises:
         ValueError: training mode, nothing to remove, a bad argument.
-        RuntimeError: outputs differ.
+        CompactionError: outputs differ.
     """
     _check_arguments(model, residual, divisor)
     counts = check_zero_filters(model, allow_dense, allow_tiny)

@@ -35,8 +35,10 @@ class Runnable(nn.Module):
         self.network = network
         self.run = run
 
-    def forward(self, inputs: Tensor, **kwargs: Any) -> tuple[Tensor, ...]:
-        """Return all outputs; keyword arguments are ignored."""
+    def forward(
+        self, inputs: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, ...]:
+        """Return all outputs; other arguments are ignored."""
         return tuple(tensors(self.run(self.network, inputs)))
 
 

@@ -20,6 +20,10 @@ TOLERANCES = {
 }
 
 
+class CompactionError(RuntimeError, ValueError):
+    """The compact network is not the masked one."""
+
+
 @torch.no_grad()
 def verify(
     masked: nn.Module,
@@ -44,7 +48,7 @@ def verify(
         The largest difference of an output over its largest value.
 
     Raises:
-        RuntimeError: it is above ``tolerance``; the first layer that
+        CompactionError: it is above ``tolerance``; the first layer that
             differs is named.
     """
     if tolerance is None:
@@ -54,7 +58,7 @@ def verify(
         try:
             found = tensors(forward(compact, images))
         except (RuntimeError, TypeError, ValueError) as error:
-            raise RuntimeError(
+            raise CompactionError(
                 'the compact network does not run on inputs '
                 f'{tuple(images.shape)}: {error}'
             ) from error
@@ -68,7 +72,7 @@ def verify(
             layer = _first_mismatch(
                 masked, compact, plan, images, forward, tolerance
             )
-            raise RuntimeError(
+            raise CompactionError(
                 'the compact network is not the masked one: an output '
                 f'differs by {largest:.3g} of its largest value (allowed '
                 f'{tolerance:.3g}) on inputs {tuple(images.shape)}; first '
