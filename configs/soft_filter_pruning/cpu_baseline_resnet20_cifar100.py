@@ -13,3 +13,4 @@ train_cfg = dict(
     val_interval=4,
     dynamic_intervals=[(9, 1)],  # epochs 4, 8, 9 and 10
 )
+default_hooks = dict(filter_norms=dict(type='mmkd.FilterNormsHook'))

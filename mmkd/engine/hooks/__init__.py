@@ -3,6 +3,7 @@
 from mmkd.engine.hooks.best_peer_hook import BestPeerHook
 from mmkd.engine.hooks.dataset_labels_hook import DatasetLabelsHook
 from mmkd.engine.hooks.export_student_hook import ExportStudentHook
+from mmkd.engine.hooks.filter_norms_hook import FilterNormsHook
 from mmkd.engine.hooks.held_out_weights_hook import HeldOutWeightsHook
 from mmkd.engine.hooks.soft_filter_pruning_hook import SoftFilterPruningHook
 from mmkd.engine.hooks.step_seed_hook import StepSeedHook
@@ -11,6 +12,7 @@ __all__ = [
     'BestPeerHook',
     'DatasetLabelsHook',
     'ExportStudentHook',
+    'FilterNormsHook',
     'HeldOutWeightsHook',
     'SoftFilterPruningHook',
     'StepSeedHook',

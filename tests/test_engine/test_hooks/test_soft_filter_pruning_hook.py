@@ -493,6 +493,22 @@ def test_frozen_statistics_are_not_recalibrated() -> None:
     assert net.norm1.training and not net.norm0.training
 
 
+def test_hook_that_is_given_on_the_command_line(tmp_path) -> None:
+    given = dict(
+        type='mmkd.SoftFilterPruningHook', pruning_rate=0.5, include=['conv']
+    )
+    runner = make_runner(
+        tmp_path,
+        dict(pruning_rate=0.0),
+        default_hooks=dict(pruning=given, logger=dict(type='LoggerHook')),
+    )
+    order = [type(hook).__name__ for hook in runner.hooks]
+    pruning = order.index('SoftFilterPruningHook')
+    assert order.index('LoggerHook') < pruning < order.index('CheckpointHook')
+    runner.train()
+    assert zero_filters(runner.model) == 13
+
+
 def test_table_and_scalars(tmp_path, caplog) -> None:
     hook = dict(method='asrfp', pruning_rate=0.5)
     runner = make_runner(tmp_path, hook, log_level='INFO')
