@@ -76,7 +76,8 @@ def test_stock_transform_and_collate_give_what_it_takes():
 def test_mixing_is_refused():
     images, samples = make_batch()
     module = build(
-        num_classes=3, batch_augments=dict(augments=dict(type='Mixup', alpha=0.8))
+        num_classes=3,
+        batch_augments=dict(augments=dict(type='Mixup', alpha=0.8)),
     )
     data = dict(inputs=[images, images], data_samples=samples)
     with pytest.raises(ValueError, match='2 views together with'):
