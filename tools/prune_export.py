@@ -165,7 +165,10 @@ def describe(export: CompactExport) -> list[str]:
         )
     if export.onnx_deviation is not None:
         lines.append(f'ONNX deviates by at most {export.onnx_deviation:.1e}')
-    lines.append(f'written to {export.folder}; load with loader.py')
+    lines.append(
+        f'written to {export.folder} ({export.seconds:.1f} s for the '
+        'compaction); load with loader.py'
+    )
     return lines
 
 

@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import shutil
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,9 +23,10 @@ from torch import Tensor, nn
 from mmkd.networks import build_network, deployed_peer, load_network_weights
 from mmkd.pruning import standalone_loader
 from mmkd.pruning.compaction.compactor import CompactionReport, compact
-from mmkd.pruning.compaction.constants import convolutions, zero_filters
+from mmkd.pruning.compaction.constants import zero_filters
 from mmkd.pruning.compaction.cost import Runnable, count_flops, cpu_times
 from mmkd.pruning.compaction.forward import choose_forward, tensors
+from mmkd.pruning.compaction.modules import convolutions
 from mmkd.pruning.compaction.plan import Plan
 from mmkd.pruning.compaction.verify import CompactionError, relative_error
 from mmkd.pruning.recalibration import recalibrate_batch_norm
@@ -47,6 +49,7 @@ class CompactExport:
         flops: multiply-adds for one image, masked and compact.
         cpu_times: seconds for one image with one thread: dense, masked and
             compact.
+        seconds: that `compact` took, comparison included.
         onnx_deviation: see `export_onnx`.
         recalibrated: how many batches gave new statistics to the batch
             norms; 0 if they are those of the checkpoint.
@@ -59,6 +62,7 @@ class CompactExport:
     input_shape: tuple[int, ...]
     flops: tuple[float, float]
     cpu_times: dict[str, float]
+    seconds: float
     onnx_deviation: float | None = None
     recalibrated: int = 0
     recalibration_change: float | None = None
@@ -121,6 +125,7 @@ def export_compact(
         _recalibrate(masked, config, recalibrate)
         change = _largest_error(wanted, _outputs(masked, inputs, forward))
 
+    start = time.perf_counter()
     small, plan, report = compact(
         masked,
         inputs,
@@ -129,6 +134,7 @@ def export_compact(
         trace=trace,
         allow_tiny=allow_tiny,
     )
+    seconds = time.perf_counter() - start
     meta = dict(
         mmkd_version=__version__,
         pruning_plan=plan,
@@ -166,6 +172,7 @@ def export_compact(
             cpu_times=cpu_times(networks, inputs[:1], forward, rounds)
             if rounds
             else {},
+            seconds=seconds,
             onnx_deviation=deviation,
             recalibrated=recalibrate,
             recalibration_change=change,
@@ -232,7 +239,7 @@ def _largest_error(wanted: list[Tensor], found: list[Tensor]) -> float:
     return max(relative_error(one, two) for one, two in pairs)
 
 
-def _recalibrate(network: nn.Module, config: Config, count: int) -> None:
+def _recalibrate(network: Any, config: Config, count: int) -> None:
     """Estimate batch norms anew on ``count`` training batches."""
     if config.get('train_dataloader') is None:
         raise ValueError(
@@ -258,7 +265,7 @@ def _dense(masked: nn.Module) -> nn.Module:
     for conv in convolutions(dense).values():
         if not conv.transposed:
             zero = zero_filters(conv)
-            conv.weight[zero] = 0.01
+            conv.weight.data[zero] = 0.01
     return dense
 
 

@@ -40,6 +40,7 @@ def mask_at_random(
             module.bias.copy_(normal(size))
             if module.running_mean is not None:
                 module.running_mean.copy_(normal(size))
+            if module.running_var is not None:
                 module.running_var.copy_(uniform(size))
         if not isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             continue

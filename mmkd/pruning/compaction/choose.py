@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mmkd.pruning.compaction.graph import ChannelGraph, Reader
-from mmkd.pruning.compaction.rules import is_depthwise
+from mmkd.pruning.compaction.modules import is_depthwise, submodule
 
 
 class Choice:
@@ -151,7 +151,7 @@ class Choice:
             if reader.groups > 1:
                 yield reader.channels.ids, reader.groups
         for name, ids in self.graph.sources.items():
-            conv = self.network.get_submodule(name)
+            conv = submodule(self.network, name)
             if conv.groups > 1 and not is_depthwise(conv):
                 yield ids, conv.groups
 

@@ -26,6 +26,7 @@ from mmkd.pruning.compaction.forward import (
     example_inputs,
 )
 from mmkd.pruning.compaction.graph import ChannelGraph
+from mmkd.pruning.compaction.modules import submodule
 from mmkd.pruning.compaction.plan import Plan, make_plan
 from mmkd.pruning.compaction.rules import apply_rules
 from mmkd.pruning.compaction.tracer import ChannelTracer
@@ -188,13 +189,13 @@ def _nothing_removed(plan: Plan) -> str:
 def _write_constants(masked: nn.Module, small: nn.Module, plan: Plan) -> None:
     """Fill the constants of the norms that scatter."""
     for name, entry in plan['scatter'].items():
-        conv = masked.get_submodule(entry['conv'])
-        constant = norm_constant(masked.get_submodule(name), conv_bias(conv))
+        conv = submodule(masked, entry['conv'])
+        constant = norm_constant(submodule(masked, name), conv_bias(conv))
         constant[~zero_filters(conv)] = 0
         keep = plan['modules'].get(name, {}).get('keep_out')
         if keep is not None:
             constant = constant[keep]
-        target = small.get_submodule(name).const
+        target = submodule(small, name).const
         target.copy_(constant.view(1, -1, 1, 1))
 
 

@@ -7,32 +7,33 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
+from mmkd.pruning.compaction.modules import convolutions
+
 # A filter whose norm is smaller than this share of its layer's median norm,
 # but not zero, was damped and not finished.
 TINY = 1e-4
 
 
-def filter_norms(conv: nn.Module) -> torch.Tensor:
+def filter_norms(conv: _ConvNd) -> torch.Tensor:
     """Return the L2 norm of every filter of a convolution, (C_out,)."""
-    weight = conv.weight.detach().cpu()
-    if getattr(conv, 'transposed', False):
-        # (C_in, C_out / groups, kH, kW)
-        groups = conv.groups
-        weight = weight.reshape(groups, -1, *weight.shape[1:])
-        weight = weight.transpose(1, 2).flatten(0, 1)
-    return weight.double().flatten(1).norm(dim=1)
+    return _filters(conv).double().norm(dim=1)
 
 
-def zero_filters(conv: nn.Module) -> torch.Tensor:
+def zero_filters(conv: _ConvNd) -> torch.Tensor:
     """Return which filters are exactly zero, (C_out,) bool."""
+    return (_filters(conv) == 0).all(dim=1)
+
+
+def _filters(conv: _ConvNd) -> torch.Tensor:
+    """Return one row per filter."""
     weight = conv.weight.detach().cpu()
-    if getattr(conv, 'transposed', False):
+    if conv.transposed:  # (C_in, C_out / groups, kH, kW)
         weight = weight.reshape(conv.groups, -1, *weight.shape[1:])
         weight = weight.transpose(1, 2).flatten(0, 1)
-    return (weight.flatten(1) == 0).all(dim=1)
+    return weight.flatten(1)
 
 
-def conv_bias(conv: nn.Module) -> torch.Tensor:
+def conv_bias(conv: _ConvNd) -> torch.Tensor:
     """Return the bias of a convolution or zeros, (C_out,) float64."""
     if conv.bias is None:
         return torch.zeros(conv.out_channels, dtype=torch.float64)
@@ -48,23 +49,15 @@ def norm_constant(norm: _BatchNorm, value: torch.Tensor) -> torch.Tensor:
         norm: with running statistics.
         value: (C,) float64.
     """
-    mean = norm.running_mean.detach().cpu().double()
-    scale = (norm.running_var.detach().cpu().double() + norm.eps).rsqrt()
+    state = norm.state_dict()
+    mean = state['running_mean'].cpu().double()
+    scale = (state['running_var'].cpu().double() + norm.eps).rsqrt()
     if norm.weight is not None:
         scale = scale * norm.weight.detach().cpu().double()
     shifted = (value - mean) * scale
     if norm.bias is not None:
         shifted = shifted + norm.bias.detach().cpu().double()
     return shifted
-
-
-def convolutions(network: nn.Module) -> dict[str, nn.Module]:
-    """Return all convolutions of ``network`` by path."""
-    return {
-        name: module
-        for name, module in network.named_modules()
-        if isinstance(module, _ConvNd)
-    }
 
 
 def check_zero_filters(

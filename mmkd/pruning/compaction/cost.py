@@ -18,6 +18,7 @@ from torch.nn.modules.conv import _ConvNd
 from mmkd.pruning.compaction.constants import zero_filters
 from mmkd.pruning.compaction.forward import Forward, tensors
 from mmkd.pruning.compaction.graph import ChannelGraph
+from mmkd.pruning.compaction.modules import submodule
 
 _SHORTCUTS = re.compile('downsample|shortcut')
 
@@ -78,7 +79,7 @@ def layer_macs(
             continue
 
         def count(
-            layer: nn.Module, args: Any, output: Tensor, name: str = name
+            layer: Any, args: Any, output: Tensor, name: str = name
         ) -> None:
             spread = args[0] if getattr(layer, 'transposed', 0) else output
             pixels = math.prod(spread.shape[2:]) if spread.ndim > 2 else 1
@@ -107,13 +108,14 @@ def analytic_saving(
     """
     before = after = 0.0
     for name, macs in layer_macs(network, inputs, forward).items():
-        conv = network.get_submodule(name)
+        conv = submodule(network, name)
         if not isinstance(conv, _ConvNd):
             continue
         left = 1 - float(zero_filters(conv).double().mean())
         reader = graph.readers.get(name)
-        followed = reader is not None and not reader.channels.summed
-        if followed and not _SHORTCUTS.search(name):
+        if _SHORTCUTS.search(name):
+            reader = None
+        if reader is not None and not reader.channels.summed:
             left *= 1 - float(reader.channels.const.double().mean())
         before += macs
         after += macs * left

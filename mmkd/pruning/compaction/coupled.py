@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmkd.pruning.compaction.compactor import channel_graph
 from mmkd.pruning.compaction.forward import choose_forward, example_inputs
+from mmkd.pruning.compaction.modules import submodule
 from mmkd.pruning.scores import num_pruned
 
 
@@ -66,7 +68,7 @@ def coupled_groups(
             name: torch.searchsorted(channels, roots[ids])
             for name, ids in graph.followers.items()
             if (ids >= 0).all()
-            and isinstance(model.get_submodule(name), _BatchNorm)
+            and isinstance(submodule(model, name), _BatchNorm)
             and torch.isin(roots[ids], channels).all()
         }
         where = {
@@ -101,25 +103,25 @@ def mask_coupled(
     for group in groups:
         scores = torch.zeros(group.size, dtype=torch.float64)
         for name, where in group.convs.items():
-            weight = _rows(model.get_submodule(name))
+            weight = _rows(submodule(model, name))
             squares = weight.cpu().double().flatten(1).square().sum(1)
             scores.index_add_(0, where, squares)
         weakest = scores.argsort(stable=True)
         pruned = torch.zeros(group.size, dtype=torch.bool)
         pruned[weakest[: num_pruned(group.size, rate)]] = True
         for name, where in group.convs.items():
-            conv = model.get_submodule(name)
+            conv = submodule(model, name)
             _rows(conv)[pruned[where]] = 0
             if conv.bias is not None:
                 conv.bias.data[pruned[where]] = 0
         for name, where in group.norms.items():
-            norm = model.get_submodule(name)
+            norm = submodule(model, name)
             for parameter in (norm.weight, norm.bias):
                 if parameter is not None:
                     parameter.data[pruned[where]] = 0
 
 
-def _rows(conv: nn.Module) -> Tensor:
+def _rows(conv: Any) -> Tensor:
     """Return the weight with output channels first, as a view."""
-    weight = conv.weight.data
+    weight: Tensor = conv.weight.data
     return weight.transpose(0, 1) if conv.transposed else weight

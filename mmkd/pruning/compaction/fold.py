@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
 
 from mmkd.pruning.compaction.choose import Choice
 from mmkd.pruning.compaction.graph import Reader
+from mmkd.pruning.compaction.modules import submodule
 
 
 @torch.no_grad()
@@ -32,14 +34,14 @@ def fold_constants(network: nn.Module, choice: Choice) -> set[str]:
         lost = ~choice.keeps(reader.channels.ids)
         if not (reader.channels.value[lost] != 0).any():
             continue
-        layer = network.get_submodule(name)
+        layer = submodule(network, name)
         if not reader.foldable:
             _merge_columns(layer, reader, choice)
             continue
         shift = _shift(layer, reader, lost)
         if not shift.any():
             continue
-        norm = network.get_submodule(choice.graph.norm_of.get(name, name))
+        norm = submodule(network, choice.graph.norm_of.get(name, name))
         if isinstance(norm, _BatchNorm) and norm.running_mean is not None:
             mean = norm.running_mean
             mean.copy_(mean.double() - shift.to(mean.device))
@@ -52,9 +54,7 @@ def fold_constants(network: nn.Module, choice: Choice) -> set[str]:
     return with_bias
 
 
-def _shift(
-    layer: nn.Module, reader: Reader, lost: torch.Tensor
-) -> torch.Tensor:
+def _shift(layer: Any, reader: Reader, lost: torch.Tensor) -> torch.Tensor:
     """Return the sum of what the lost channels add to each output."""
     weight = layer.weight.detach().cpu().double()
     weight = weight.flatten(2).sum(2) if weight.ndim > 2 else weight
@@ -63,7 +63,7 @@ def _shift(
     return (rows * value).sum(2).flatten()
 
 
-def _merge_columns(layer: _ConvNd, reader: Reader, choice: Choice) -> None:
+def _merge_columns(layer: Any, reader: Reader, choice: Choice) -> None:
     """Write the merged column of each group into its carrier's place."""
     channels, weight = reader.channels, layer.weight.data
     keeps = choice.keeps(channels.ids)

@@ -22,7 +22,8 @@ def whole(network: nn.Module, inputs: Tensor) -> Any:
 
 def features(network: nn.Module, inputs: Tensor) -> Any:
     """Run backbone and neck, for networks whose heads need more."""
-    return network.extract_feat(inputs)
+    extract: Any = network.extract_feat
+    return extract(inputs)
 
 
 @torch.no_grad()
@@ -58,9 +59,9 @@ def all_parts(network: nn.Module, inputs: Tensor, forward: Forward) -> Any:
     outputs = [forward(network, inputs)]
     heads = getattr(network, 'auxiliary_head', None)
     if isinstance(heads, nn.Module) and hasattr(network, 'extract_feat'):
-        maps = network.extract_feat(inputs)
+        maps = features(network, inputs)
         several = isinstance(heads, nn.ModuleList)
-        for head in heads if several else [heads]:
+        for head in heads.children() if several else [heads]:
             outputs.append(head(maps))
     return outputs
 

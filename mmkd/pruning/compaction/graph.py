@@ -16,6 +16,7 @@ from mmkd.pruning.compaction.constants import (
     norm_constant,
     zero_filters,
 )
+from mmkd.pruning.compaction.modules import pads_zeros
 
 
 @dataclass
@@ -49,9 +50,11 @@ class Channels:
 
     def repeat(self, times: int) -> Channels:
         """Return each channel ``times`` times, as flattening does."""
-        parts = (self.ids, self.const, self.value)
         return Channels(
-            *(part.repeat_interleave(times) for part in parts), self.summed
+            self.ids.repeat_interleave(times),
+            self.const.repeat_interleave(times),
+            self.value.repeat_interleave(times),
+            self.summed,
         )
 
 
@@ -124,10 +127,7 @@ class ChannelGraph:
         if not self._follow(name, channels):
             return None
         bias = conv_bias(conv)
-        padded = conv.padding_mode == 'zeros' and any(
-            pad != 0 for pad in as_padding(conv)
-        )
-        inside = channels.only_zeros() if padded else channels
+        inside = channels.only_zeros() if pads_zeros(conv) else channels
         total = conv.weight.detach().cpu().double().flatten(1).sum(1)
         value = bias + inside.value * total
         return channels.with_constants(
@@ -157,15 +157,12 @@ class ChannelGraph:
 
     def read(self, name: str, layer: nn.Module, channels: Channels) -> None:
         """End ``channels`` at a convolution or linear layer."""
-        padded = isinstance(layer, _ConvNd) and (
-            layer.transposed
-            or layer.padding_mode == 'zeros'
-            and any(pad != 0 for pad in as_padding(layer))
-        )
         known = self.readers.get(name)
         if known is None:
             groups = getattr(layer, 'groups', 1)
-            self.readers[name] = Reader(channels, groups, not padded)
+            self.readers[name] = Reader(
+                channels, groups, not pads_zeros(layer)
+            )
         elif not _same(known.channels, channels):
             reason = f'{name} reads several maps that differ'
             self.block(channels.ids, reason)
@@ -210,15 +207,6 @@ class ChannelGraph:
         for ids in (known, channels.ids):
             self.block(ids, f'{name} is used for several maps')
         return False
-
-
-def as_padding(conv: _ConvNd) -> tuple[int, ...]:
-    """Return the padding in pixels; ``'same'`` counts as kernel size - 1."""
-    if conv.padding == 'valid':
-        return (0,)
-    if conv.padding == 'same':
-        return tuple(size - 1 for size in conv.kernel_size)
-    return tuple(conv.padding)
 
 
 def _same(one: Channels, two: Channels) -> bool:

@@ -10,7 +10,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from mmkd.pruning.compaction.choose import Choice
 from mmkd.pruning.compaction.constants import zero_filters
-from mmkd.pruning.compaction.rules import is_depthwise
+from mmkd.pruning.compaction.modules import is_depthwise, submodule
 
 Plan = dict[str, Any]
 FORMAT = 1
@@ -49,7 +49,7 @@ def make_plan(
             entry['in_channels'] = _sizes(keeps)
             entry['keep_in'] = _indices(keeps)
     for name in with_bias:
-        layer = network.get_submodule(name)
+        layer = submodule(network, name)
         entry = modules.setdefault(name, {})
         entry['bias'] = True
         width = _width(layer)
@@ -78,7 +78,7 @@ def _cut_outputs(
     keeps = choice.keeps(ids)
     if keeps.all():
         return
-    layer = network.get_submodule(name)
+    layer = submodule(network, name)
     entry = modules.setdefault(name, {})
     entry['out_channels'] = _sizes(keeps)
     entry['keep_out'] = _indices(keeps)
@@ -97,7 +97,7 @@ def _add_scatter(
 ) -> None:
     """Cut zero filters that stay, where a batch norm alone reads them."""
     for name, norm in choice.graph.norm_of.items():
-        conv = network.get_submodule(name)
+        conv = submodule(network, name)
         zero = zero_filters(conv)
         ids = choice.graph.sources.get(name)
         keeps = torch.ones_like(zero) if ids is None else choice.keeps(ids)
@@ -105,7 +105,7 @@ def _add_scatter(
             continue
         if conv.groups > 1 or not (zero & keeps).any() or zero.all():
             continue
-        if type(network.get_submodule(norm)) is nn.BatchNorm2d:
+        if type(submodule(network, norm)) is nn.BatchNorm2d:
             entry = modules.setdefault(name, {})
             entry['out_channels'] = _sizes(keeps & ~zero)
             entry['keep_out'] = _indices(keeps & ~zero)
@@ -137,7 +137,7 @@ def _skipped(
     return skipped
 
 
-def _width(layer: nn.Module) -> int:
+def _width(layer: Any) -> int:
     width = getattr(layer, 'out_channels', None)
     return int(width if width is not None else layer.out_features)
 

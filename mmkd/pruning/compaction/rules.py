@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from mmkd.pruning.compaction.graph import ChannelGraph
+from mmkd.pruning.compaction.modules import is_depthwise, submodule
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def _chain(attribute: str) -> Callable[[nn.Module], list[Step] | None]:
             ):
                 return None
             path = f'{attribute}.{name}.'
-            norm = path + layer.norm_name if layer.with_norm else None
+            norm = f'{path}{layer.norm_name}' if layer.with_norm else None
             act = path + 'activate' if layer.with_activation else None
             found.append(Step(path + 'conv', norm, act))
         return found
@@ -97,7 +98,7 @@ def apply_rules(network: nn.Module, graph: ChannelGraph) -> set[str]:
 
 def _only_convolutions(block: nn.Module, steps: list[Step]) -> bool:
     return all(
-        isinstance(block.get_submodule(step.conv), _ConvNd) for step in steps
+        isinstance(submodule(block, step.conv), _ConvNd) for step in steps
     )
 
 
@@ -109,7 +110,7 @@ def _follow(
     for index, step in enumerate(steps):
         last = index == len(steps) - 1
         name = prefix + step.conv
-        conv = network.get_submodule(name)
+        conv = submodule(network, name)
         if step.norm is not None:
             graph.norm_of[name] = prefix + step.norm
         if channels is None and is_depthwise(conv):
@@ -124,13 +125,8 @@ def _follow(
             channels = graph.source(name, conv)
         yield name
         if channels is not None and step.norm is not None:
-            norm = network.get_submodule(prefix + step.norm)
+            norm = submodule(network, prefix + step.norm)
             channels = graph.norm(prefix + step.norm, norm, channels)
         if channels is not None and step.activation is not None:
-            act = network.get_submodule(prefix + step.activation)
+            act = submodule(network, prefix + step.activation)
             channels = graph.activation(act, channels)
-
-
-def is_depthwise(conv: _ConvNd) -> bool:
-    """Return whether output channel j depends on input channel j alone."""
-    return conv.groups == conv.in_channels == conv.out_channels > 1

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from mmkd.pruning.compaction import operations
 from mmkd.pruning.compaction.graph import ChannelGraph, Channels
-from mmkd.pruning.compaction.rules import is_depthwise
+from mmkd.pruning.compaction.modules import is_depthwise
 
 
 class ChannelTracer(TorchFunctionMode):
@@ -134,9 +134,9 @@ class ChannelTracer(TorchFunctionMode):
         output: Tensor,
     ) -> Channels | None:
         """Follow a convolution or linear layer."""
-        inputs = kwargs.get('input', args[0] if args else None)
+        inputs: Any = kwargs.get('input', args[0] if args else None)
         weight = kwargs.get('weight', args[1] if len(args) > 1 else None)
-        name, layer = self.owner.get(id(weight), ('', None))
+        name, layer = self.owner.get(id(weight), ('', nn.Identity()))
         known = self.known.get(id(inputs))
         channels = known[1] if known else None
         plain = (
@@ -187,11 +187,11 @@ class ChannelTracer(TorchFunctionMode):
     ) -> Channels | None:
         if call.name == 'prelu':
             weight = call.args[1]
-            name, module = self.owner.get(id(weight), ('', None))
-            if weight.numel() > 1 and (
-                not isinstance(module, nn.PReLU)
-                or not self.graph.scaled(name, channels[0])
-            ):
+            name, module = self.owner.get(id(weight), ('', nn.Identity()))
+            known = isinstance(module, nn.PReLU)
+            if known and weight.numel() > 1:
+                known = self.graph.scaled(name, channels[0])
+            if not known:
                 self._unknown(inputs, call.name)
                 return None
             return self.graph.activation(module, channels[0])

@@ -120,7 +120,7 @@ def test_dropping_constants_is_wrong(masked, monkeypatch):
 
 def test_bias_fold_under_zero_padding_is_wrong(masked, monkeypatch):
     monkeypatch.setattr(
-        'mmkd.pruning.compaction.graph.as_padding', lambda _: (0,)
+        'mmkd.pruning.compaction.graph.pads_zeros', lambda _: False
     )
     with pytest.raises(RuntimeError, match='not the masked one'):
         compact(masked('resnet18'), (3, 64, 64))
