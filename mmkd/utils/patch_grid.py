@@ -118,7 +118,7 @@ def rearrange(
     columns = grid[1]
     result = np.empty(image.shape, image.dtype)
     source, target = cut(image, grid), cut(result, grid)
-    for slot, patch in enumerate(order):
+    for slot, patch in enumerate(np.asarray(order).tolist()):
         target[slot // columns, :, slot % columns] = source[
             patch // columns, :, patch % columns
         ]

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 pytest.importorskip('mmpose')
+from mmpose.codecs import MSRAHeatmap  # noqa: E402
 from mmpose.registry import KEYPOINT_CODECS  # noqa: E402
 
 from mmkd.datasets import JigsawShuffle  # noqa: E402
@@ -103,6 +104,23 @@ def test_targets_equal_the_loop():
     expected = [hsjp.heatmap(x, y, (12, 8), 2, 1) for x, y in points]
     maps = targets(codec, order)['heatmaps']
     assert np.abs(maps - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize('changes', [{}, dict(sigma=1.5), dict(unbiased=True)])
+def test_targets_equal_those_of_mmpose(changes):
+    """At any place of the crop, with windows cut at every side."""
+    arguments = {**STANDARD, **changes}
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, (192, 256), (1, 12, 2)).astype(np.float32)
+    points[0, :4] = [(0, 0), (191.9, 0), (0, 255.9), (191.9, 255.9)]
+    visible = (rng.uniform(size=(1, 12)) > 0.3).astype(np.float32)
+    ours = JigsawHeatmap(**arguments).encode(points, visible)
+    stock = MSRAHeatmap(**arguments).encode(points, visible)
+    assert 0 < visible.sum() < 12
+    assert np.array_equal(ours['heatmaps'], stock['heatmaps'])
+    weights = 'keypoint_weights'
+    assert np.array_equal(ours[weights], stock[weights])
+    assert ours['heatmaps'].dtype == np.float32
 
 
 def test_every_puzzle_is_decoded_even_with_noise():
