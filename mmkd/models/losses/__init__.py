@@ -1,5 +1,11 @@
 """Losses: pure tensors in, scalars out."""
 
+from mmkd.models.losses.ab_loss import ABLoss
+from mmkd.models.losses.at_loss import ATLoss
+from mmkd.models.losses.cc_loss import CCLoss
+from mmkd.models.losses.fitnet_loss import FitNetLoss
+from mmkd.models.losses.fsp_loss import FSPLoss
+from mmkd.models.losses.ft_loss import FTLoss, ParaphraserLoss
 from mmkd.models.losses.kl_div_loss import KLDivLoss
 from mmkd.models.losses.logit_ensemble_kd_loss import LogitEnsembleKDLoss
 from mmkd.models.losses.memory_mutual_contrastive_loss import (
@@ -14,8 +20,23 @@ from mmkd.models.losses.moco_mutual_contrastive_loss import (
 from mmkd.models.losses.mutual_contrastive_loss import MutualContrastiveLoss
 from mmkd.models.losses.pixel_region_memory_loss import PixelRegionMemoryLoss
 from mmkd.models.losses.pixelwise_kl_loss import PixelwiseKLLoss
+from mmkd.models.losses.pkt_loss import PKTLoss
+from mmkd.models.losses.rkd_loss import RKDLoss
+from mmkd.models.losses.sp_loss import SPLoss
+from mmkd.models.losses.vid_loss import VIDLoss
 
 __all__ = [
+    'ABLoss',
+    'ATLoss',
+    'CCLoss',
+    'FitNetLoss',
+    'FSPLoss',
+    'FTLoss',
+    'ParaphraserLoss',
+    'PKTLoss',
+    'RKDLoss',
+    'SPLoss',
+    'VIDLoss',
     'KLDivLoss',
     'LogitEnsembleKDLoss',
     'MemoryMutualContrastiveLoss',

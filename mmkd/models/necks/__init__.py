@@ -1,0 +1,6 @@
+"""Modules between a student's features and a teacher's."""
+
+from mmkd.models.necks.conv_regressor import ConvRegressor
+from mmkd.models.necks.factor_transfer import Paraphraser, Translator
+
+__all__ = ['ConvRegressor', 'Paraphraser', 'Translator']
