@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from mmengine.hooks import CheckpointHook, EMAHook
@@ -11,6 +12,8 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.optim import Optimizer
+
+from mmkd.pruning.recalibration import recalibrate_batch_norm
 
 _ERRORS = ('loss', 'nme', 'epe', 'error', 'mae', 'rmse')
 
@@ -94,3 +97,25 @@ def refuse_sharded(model: nn.Module, who: str) -> None:
             'process sees a whole filter; train with '
             "model_wrapper_cfg=dict(type='MMDistributedDataParallel')"
         )
+
+
+def recalibrate(runner: Runner, model: Any, num_batches: int) -> None:
+    """Estimate batch norms anew from batches of the training, and log it.
+
+    Args:
+        runner: gives data and precision.
+        model: not wrapped; that of the runner, or a copy.
+        num_batches: how many.
+    """
+
+    def forward(batch: Any) -> None:
+        with runner.optim_wrapper.optim_context(model):
+            data = model.data_preprocessor(batch, True)
+            model._run_forward(data, mode='loss')
+
+    batches = itertools.islice(runner.train_dataloader, num_batches)
+    count = recalibrate_batch_norm(model, batches, forward)
+    runner.logger.info(
+        f'Pruning: statistics of {count} batch norms estimated anew from '
+        f'{num_batches} batches'
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,13 +14,13 @@ from mmkd.engine.hooks.runner_parts import (
     count_steps,
     greater_is_better,
     optimizers,
+    recalibrate,
     refuse_sharded,
     unwrapped,
 )
 from mmkd.pruning.methods import METHOD, PruningSchedule
 from mmkd.pruning.pruner import SoftPruner, check_options
-from mmkd.pruning.recalibration import recalibrate_batch_norm
-from mmkd.pruning.report import counts_table
+from mmkd.pruning.report import counts_table, step_line, step_values
 from mmkd.pruning.scores import num_pruned
 from mmkd.pruning.targets import DEFAULT_EXCLUDE, find_targets, zero_counts
 from mmkd.registry import HOOKS
@@ -252,50 +251,23 @@ class SoftFilterPruningHook(Hook):
                 self.pruner.clear_momentum(optimizer)
         if self.recalibrate_bn and t == self.num_steps - 1 and done:
             for model in (self.pruner.model, *averages):
-                self._recalibrate(runner, model)
+                recalibrate(runner, model, self.recalibrate_bn)
         is_final = self.schedule.is_final(t, self.num_steps)
         self._final_at = done if is_final else None
         self._report(runner, t)
 
     def _report(self, runner: Runner, t: int) -> None:
         """Log a line, with the table of layers if it changed."""
-        total, targets = self.num_steps, self.pruner.targets
-        values = dict(
-            rate=max(self.pruner.rates(t, total).values()),
-            alpha=self.schedule.alpha_at(t, total),
-            hard_ratio=self.schedule.hard_ratio_at(t, total),
-        )
-        text = ', '.join(f'{key} {value:.4g}' for key, value in values.items())
-        counts = zero_counts(targets, self.granularity)
-        values['zero_filters'] = sum(zeros for zeros, _ in counts)
+        counts = zero_counts(self.pruner.targets, self.granularity)
+        values = step_values(self.pruner, t, self.num_steps, counts)
         for key, value in values.items():
             runner.message_hub.update_scalar(f'pruning/{key}', value)
-        size = sum(size for _, size in counts)
-        text = (
-            f'Pruning, step {t + 1} of {total}: {text}, '
-            f'{values["zero_filters"]} of {size} {self.granularity}s are zero '
-            f'({values["zero_filters"] / size:.1%})'
-        )
+        text = f'Pruning, step {t + 1} of {self.num_steps}: '
+        text += step_line(values, counts, self.granularity)
         if counts != self._counts:
-            text += '\n' + counts_table(targets, counts)
+            text += '\n' + counts_table(self.pruner.targets, counts)
         runner.logger.info(text)
         self._counts = counts
-
-    def _recalibrate(self, runner: Runner, model: Any) -> None:
-        def forward(batch: Any) -> None:
-            with runner.optim_wrapper.optim_context(model):
-                data = model.data_preprocessor(batch, True)
-                model._run_forward(data, mode='loss')
-
-        count = recalibrate_batch_norm(
-            model,
-            itertools.islice(runner.train_dataloader, self.recalibrate_bn),
-            forward,
-        )
-        runner.logger.info(
-            f'Pruning: statistics of {count} batch norms estimated anew from '
-            f'{self.recalibrate_bn} batches'
-        )
 
     def _restore(self, runner: Runner) -> None:
         """Go on where the interrupted run was."""
