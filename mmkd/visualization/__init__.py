@@ -3,6 +3,12 @@
 from mmkd.visualization.cohort_curves import peer_curves, read_scalars
 from mmkd.visualization.curves import plot_curves, smoothed
 from mmkd.visualization.embedding_maps import plot_embedding_maps, project
+from mmkd.visualization.jigsaw import (
+    draw_heatmaps,
+    draw_pose,
+    draw_slots,
+    reassemble,
+)
 from mmkd.visualization.matrix import plot_matrix
 from mmkd.visualization.panels import colour_map, overlay, plot_panels
 from mmkd.visualization.progress import (
@@ -16,6 +22,9 @@ __all__ = [
     'ProgressHook',
     'RunHistory',
     'colour_map',
+    'draw_heatmaps',
+    'draw_pose',
+    'draw_slots',
     'duration',
     'median_step',
     'overlay',
@@ -26,5 +35,6 @@ __all__ = [
     'plot_panels',
     'project',
     'read_scalars',
+    'reassemble',
     'smoothed',
 ]

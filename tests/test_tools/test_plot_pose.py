@@ -1,0 +1,60 @@
+"""tools/plot_pose.py: pictures of puzzles and poses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from mmengine.config import Config
+
+pytest.importorskip('mmpose')
+from mmkd.networks import build_network  # noqa: E402
+
+CONFIGS = Path(__file__).parents[2] / 'configs' / 'hsjp'
+
+
+@pytest.fixture
+def untrained(tmp_path):
+    """Checkpoint of a config's network as it is initialised."""
+
+    def run(name):
+        model = Config.fromfile(CONFIGS / f'{name}.py').model
+        path = tmp_path / f'{name}.pth'
+        torch.save(build_network(model).state_dict(), path)
+        return str(CONFIGS / f'{name}.py'), str(path)
+
+    return run
+
+
+def test_puzzles(tool, untrained, tmp_path, capsys):
+    out = tmp_path / 'pictures' / 'puzzles.png'
+    arguments = ['--count', '2', '--out', str(out)]
+    tool('plot_pose').main(['puzzles', *untrained('toy_hsjp'), *arguments])
+    assert capsys.readouterr().out.strip().endswith(str(out))
+    height, width = cv2.imread(str(out)).shape[:2]
+    assert 1.5 < width / height < 2.5  # four columns, two rows
+
+
+def test_poses(tool, untrained, tmp_path):
+    out = tmp_path / 'poses.png'
+    config, checkpoint = untrained('toy_scratch')
+    networks = []
+    for name in ('scratch', 'again'):
+        networks += ['--network', name, config, checkpoint]
+    arguments = [*networks, '--count', '1', '--start', '3', '--out', str(out)]
+    tool('plot_pose').main(['poses', config, *arguments])
+    height, width = cv2.imread(str(out)).shape[:2]
+    assert 2 < width / height < 3.2  # three columns, one row
+
+
+def test_too_many_people(tool, untrained, error_line):
+    line = error_line(
+        tool('plot_pose').main,
+        'puzzles',
+        *untrained('toy_hsjp'),
+        '--count',
+        '101',
+    )
+    assert 'there are 100 people' in line
