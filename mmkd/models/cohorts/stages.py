@@ -42,6 +42,18 @@ def stage_groups(backbone: Any) -> list[tuple[str, ...]]:
         count = len(backbone.stages)
         pairs = [(f'stages.{k}', f'transitions.{k}') for k in range(count)]
         return [('stem',), *pairs]
+    found = getattr(backbone, 'stages', None)
+    if isinstance(found, nn.ModuleList):
+        extra = hasattr(backbone, 'downsample_layers')
+        return [
+            ('patch_embed',) if hasattr(backbone, 'patch_embed') else (),
+            *(
+                (*([f'downsample_layers.{k}'] if extra else []), f'stages.{k}')
+                for k in range(len(found))
+            ),
+        ]
+    if isinstance(found, list) and all(isinstance(n, str) for n in found):
+        return [('stem',), *((name,) for name in found)]
     layers = getattr(backbone, 'layers', None)
     stem = tuple(n for n in ('conv1', 'maxpool') if hasattr(backbone, n))
     if isinstance(layers, list) and all(isinstance(n, str) for n in layers):

@@ -8,7 +8,6 @@ where those are refused, of the true ones).
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from mmkd.models.distillers.sides import (
     names_needed,
 )
 from mmkd.taps import Taps, Tensors
+from mmkd.utils.meta_copy import meta_copy
 
 if TYPE_CHECKING:
     from mmkd.models.distillers.offline import OfflineDistiller
@@ -137,18 +137,6 @@ def rehearse(
     flops = counter.get_total_flops()
     seen = {name: record[name] for name in taps.paths if record.ran(name)}
     return SideReport(flops / 2 / rows, seen)
-
-
-def meta_copy(network: nn.Module) -> nn.Module:
-    """Return a copy of ``network`` without storage."""
-    memo: dict[int, Any] = {}
-    for parameter in network.parameters():
-        memo[id(parameter)] = nn.Parameter(
-            parameter.detach().to('meta'), requires_grad=False
-        )
-    for buffer in network.buffers():
-        memo[id(buffer)] = buffer.detach().to('meta')
-    return copy.deepcopy(network, memo)
 
 
 def _try_losses(

@@ -17,12 +17,12 @@ from mmkd.models.distillers.dry_run import (
     SIDE,
     CannotRehearseError,
     SideReport,
-    meta_copy,
     rehearse,
 )
 from mmkd.models.distillers.shrink import Shrink, shapes_of
 from mmkd.models.exchanges.base import Exchange
 from mmkd.models.exchanges.transfer import CohortSpec
+from mmkd.utils.meta_copy import meta_copy
 
 if TYPE_CHECKING:
     from mmkd.models.distillers.online import OnlineDistiller
