@@ -3,6 +3,8 @@
 from mmkd.models.losses.ab_loss import ABLoss
 from mmkd.models.losses.at_loss import ATLoss
 from mmkd.models.losses.cc_loss import CCLoss
+from mmkd.models.losses.crd_loss import CRDLoss
+from mmkd.models.losses.dkd_loss import DKDLoss
 from mmkd.models.losses.fitnet_loss import FitNetLoss
 from mmkd.models.losses.fsp_loss import FSPLoss
 from mmkd.models.losses.ft_loss import FTLoss, ParaphraserLoss
@@ -18,31 +20,43 @@ from mmkd.models.losses.moco_mutual_contrastive_loss import (
     MoCoMutualContrastiveLoss,
 )
 from mmkd.models.losses.mutual_contrastive_loss import MutualContrastiveLoss
+from mmkd.models.losses.nst_loss import NSTLoss
+from mmkd.models.losses.ofd_loss import OFDLoss
 from mmkd.models.losses.pixel_region_memory_loss import PixelRegionMemoryLoss
 from mmkd.models.losses.pixelwise_kl_loss import PixelwiseKLLoss
 from mmkd.models.losses.pkt_loss import PKTLoss
+from mmkd.models.losses.review_kd_loss import ReviewKDLoss
 from mmkd.models.losses.rkd_loss import RKDLoss
+from mmkd.models.losses.rotated_match_loss import RotatedMatchLoss
 from mmkd.models.losses.sp_loss import SPLoss
+from mmkd.models.losses.sskd_loss import SSKDLoss
 from mmkd.models.losses.vid_loss import VIDLoss
 
 __all__ = [
+    'SSKDLoss',
+    'RotatedMatchLoss',
+    'ReviewKDLoss',
+    'OFDLoss',
+    'NSTLoss',
+    'DKDLoss',
+    'CRDLoss',
     'ABLoss',
     'ATLoss',
     'CCLoss',
-    'FitNetLoss',
     'FSPLoss',
     'FTLoss',
-    'ParaphraserLoss',
-    'PKTLoss',
-    'RKDLoss',
-    'SPLoss',
-    'VIDLoss',
+    'FitNetLoss',
     'KLDivLoss',
     'LogitEnsembleKDLoss',
     'MemoryMutualContrastiveLoss',
     'MiniBatchPixelRelationLoss',
     'MoCoMutualContrastiveLoss',
     'MutualContrastiveLoss',
+    'PKTLoss',
+    'ParaphraserLoss',
     'PixelRegionMemoryLoss',
     'PixelwiseKLLoss',
+    'RKDLoss',
+    'SPLoss',
+    'VIDLoss',
 ]

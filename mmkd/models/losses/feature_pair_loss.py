@@ -111,12 +111,12 @@ def pool_to_smaller(
     first: torch.Tensor, second: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Average-pool the larger of two maps (N, C, H, W) to the smaller."""
-    shapes = zip(first.shape[2:], second.shape[2:], strict=True)
-    size = [min(pair) for pair in shapes]
+    height, width = map(min, first.shape[2:], second.shape[2:])
+    size = (height, width)
     return _pool(first, size), _pool(second, size)
 
 
-def _pool(maps: torch.Tensor, size: list[int]) -> torch.Tensor:
-    if list(maps.shape[2:]) == size:
+def _pool(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    if maps.shape[2:] == size:
         return maps
     return functional.adaptive_avg_pool2d(maps, size)

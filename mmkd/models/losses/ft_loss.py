@@ -82,10 +82,10 @@ class FTLoss(FeaturePairLoss):
     ) -> torch.Tensor:
         """Return the loss of one pair of maps."""
         require_maps('FTLoss', student, teacher)
-        factors = pool_to_smaller(
+        code_s, code_t = pool_to_smaller(
             self.translator(student), self.paraphraser(teacher)
         )
-        return functional.l1_loss(*(unit_energy(x) for x in factors))
+        return functional.l1_loss(unit_energy(code_s), unit_energy(code_t))
 
     def _load(self, path: str | Path, key: str) -> None:
         state = read_checkpoint(path)['state_dict']
@@ -131,10 +131,8 @@ class ParaphraserLoss(nn.Module):
         """Compute the weighted loss."""
         with no_autocast(teacher):
             maps = at_least_float32(teacher.detach())
-            loss = functional.mse_loss(
-                self.paraphraser.reconstruct(maps), maps
-            )
-        return self.loss_weight * loss
+            output = self.paraphraser.reconstruct(maps)
+            return self.loss_weight * functional.mse_loss(output, maps)
 
 
 def unit_energy(factor: torch.Tensor) -> torch.Tensor:

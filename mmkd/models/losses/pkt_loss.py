@@ -48,8 +48,7 @@ class PKTLoss(FeaturePairLoss):
 
     def _neighbours(self, features: torch.Tensor) -> torch.Tensor:
         rows = features.flatten(1)
-        unit = rows / (
-            torch.linalg.vector_norm(rows, dim=1)[:, None] + self.eps
-        )
+        norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+        unit = rows / (norms + self.eps)
         kernel = (gram(unit, 1.0) + 1) / 2
         return kernel / kernel.sum(1, keepdim=True)

@@ -56,17 +56,24 @@ class RKDLoss(FeaturePairLoss):
                 f'RKDLoss: features {tuple(student.shape)}: an angle needs '
                 'three images; set batch_size > 2 on every device'
             )
-        both = [distances(side) for side in (student, teacher)]
+        d_s, d_t = distances(student), distances(teacher)
         loss = student.new_zeros(())
         if self.distance_weight:
-            scaled = [relative(d).to(student.dtype) for d in both]
-            loss = self.distance_weight * functional.smooth_l1_loss(*scaled)
+            loss = loss + self.distance_weight * gap(
+                relative(d_s), relative(d_t), loss.dtype
+            )
         if self.angle_weight:
-            angles = [cosines(d).to(student.dtype) for d in both]
-            loss = loss + self.angle_weight * functional.smooth_l1_loss(
-                *angles
+            loss = loss + self.angle_weight * gap(
+                cosines(d_s), cosines(d_t), loss.dtype
             )
         return loss
+
+
+def gap(
+    student: torch.Tensor, teacher: torch.Tensor, dtype: torch.dtype
+) -> torch.Tensor:
+    """Smooth L1 distance in the precision ``dtype``."""
+    return functional.smooth_l1_loss(student.to(dtype), teacher.to(dtype))
 
 
 def distances(features: torch.Tensor) -> torch.Tensor:

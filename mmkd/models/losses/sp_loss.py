@@ -32,8 +32,11 @@ class SPLoss(FeaturePairLoss):
         self, student: torch.Tensor, teacher: torch.Tensor, index: int
     ) -> torch.Tensor:
         """Return the loss of one stage."""
-        similarities = [
-            functional.normalize(gram(features.flatten(1), 1.0), dim=1)
-            for features in (student, teacher)
-        ]
-        return functional.mse_loss(*similarities)
+        return functional.mse_loss(
+            similarities(student), similarities(teacher)
+        )
+
+
+def similarities(features: torch.Tensor) -> torch.Tensor:
+    """Return G (N, N), its rows of norm 1, of features (N, ...)."""
+    return functional.normalize(gram(features.flatten(1), 1.0), dim=1)

@@ -90,9 +90,8 @@ class VIDLoss(FeaturePairLoss):
         )
         variance = functional.softplus(self.log_scales[index]) + EPSILON
         variance = variance[:, None, None]
-        return (
-            (mean - teacher).square() / variance + variance.log()
-        ).mean() / 2
+        misfit = (mean - teacher).square() / variance
+        return (misfit + variance.log()).mean() / 2
 
 
 def mean_regressor(student_channels: int, channels: int) -> nn.Sequential:

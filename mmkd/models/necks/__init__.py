@@ -2,5 +2,6 @@
 
 from mmkd.models.necks.conv_regressor import ConvRegressor
 from mmkd.models.necks.factor_transfer import Paraphraser, Translator
+from mmkd.models.necks.review_fusion import ReviewFusion
 
-__all__ = ['ConvRegressor', 'Paraphraser', 'Translator']
+__all__ = ['ConvRegressor', 'Paraphraser', 'ReviewFusion', 'Translator']

@@ -1,0 +1,6 @@
+# AT: ResNet-32x4 teaches ResNet-8x4.
+_base_ = [
+    '../_base_/pairs/resnet32x4_resnet8x4.py',
+    '../_base_/methods/at.py',
+]
+model = dict(losses=dict(at=_base_.loss))

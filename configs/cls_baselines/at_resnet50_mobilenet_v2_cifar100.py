@@ -1,0 +1,6 @@
+# AT: ResNet-50 teaches MobileNetV2.
+_base_ = [
+    '../_base_/pairs/resnet50_mobilenet_v2.py',
+    '../_base_/methods/at.py',
+]
+model = dict(losses=dict(at=_base_.loss))

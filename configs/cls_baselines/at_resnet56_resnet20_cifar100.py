@@ -1,0 +1,6 @@
+# AT: ResNet-56 teaches ResNet-20.
+_base_ = [
+    '../_base_/pairs/resnet56_resnet20.py',
+    '../_base_/methods/at.py',
+]
+model = dict(losses=dict(at=_base_.loss))

@@ -1,0 +1,6 @@
+# AT: VGG-13 teaches MobileNetV2.
+_base_ = [
+    '../_base_/pairs/vgg13_mobilenet_v2.py',
+    '../_base_/methods/at.py',
+]
+model = dict(losses=dict(at=_base_.loss))

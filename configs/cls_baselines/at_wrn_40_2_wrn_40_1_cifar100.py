@@ -1,0 +1,6 @@
+# AT: WRN-40-2 teaches WRN-40-1.
+_base_ = [
+    '../_base_/pairs/wrn_40_2_wrn_40_1.py',
+    '../_base_/methods/at.py',
+]
+model = dict(losses=dict(at=_base_.loss))

@@ -1,0 +1,6 @@
+# CC: ResNet-50 teaches VGG-8.
+_base_ = [
+    '../_base_/pairs/resnet50_vgg8.py',
+    '../_base_/methods/cc.py',
+]
+model = dict(losses=dict(cc=dict(**_base_.loss, **_base_.shapes.pooled)))

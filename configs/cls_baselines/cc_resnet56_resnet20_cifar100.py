@@ -1,0 +1,6 @@
+# CC: ResNet-56 teaches ResNet-20.
+_base_ = [
+    '../_base_/pairs/resnet56_resnet20.py',
+    '../_base_/methods/cc.py',
+]
+model = dict(losses=dict(cc=dict(**_base_.loss, **_base_.shapes.pooled)))

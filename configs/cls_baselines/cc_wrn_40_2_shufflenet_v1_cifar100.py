@@ -1,0 +1,6 @@
+# CC: WRN-40-2 teaches ShuffleNetV1.
+_base_ = [
+    '../_base_/pairs/wrn_40_2_shufflenet_v1.py',
+    '../_base_/methods/cc.py',
+]
+model = dict(losses=dict(cc=dict(**_base_.loss, **_base_.shapes.pooled)))

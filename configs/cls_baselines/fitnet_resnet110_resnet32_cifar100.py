@@ -1,0 +1,6 @@
+# FitNet: ResNet-110 teaches ResNet-32.
+_base_ = [
+    '../_base_/pairs/resnet110_resnet32.py',
+    '../_base_/methods/fitnet.py',
+]
+model = dict(losses=dict(fitnet=dict(**_base_.loss, **_base_.shapes.hint)))

@@ -1,0 +1,6 @@
+# FitNet: ResNet-32x4 teaches ShuffleNetV2.
+_base_ = [
+    '../_base_/pairs/resnet32x4_shufflenet_v2.py',
+    '../_base_/methods/fitnet.py',
+]
+model = dict(losses=dict(fitnet=dict(**_base_.loss, **_base_.shapes.hint)))

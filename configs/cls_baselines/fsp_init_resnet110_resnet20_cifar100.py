@@ -1,0 +1,16 @@
+# FSP, first phase: ResNet-110 teaches ResNet-20.
+_base_ = [
+    '../_base_/pairs/resnet110_resnet20.py',
+    '../_base_/methods/fsp.py',
+    '../_base_/schedules/first_phase_30.py',
+]
+model = dict(
+    student=_base_.no_task_loss,
+    losses=dict(
+        fsp=_base_.loss,
+    ),
+)
+optim_wrapper = _base_.features_only
+param_scheduler = _base_.constant_rate
+train_cfg = _base_.thirty_epochs
+default_hooks = _base_.last_checkpoint

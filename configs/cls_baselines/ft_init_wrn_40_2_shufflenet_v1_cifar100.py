@@ -1,0 +1,22 @@
+# FT, first phase: paraphraser of WRN-40-2, for ShuffleNetV1, which rests.
+_base_ = [
+    '../_base_/pairs/wrn_40_2_shufflenet_v1.py',
+    '../_base_/methods/paraphrase.py',
+    '../_base_/schedules/first_phase_30.py',
+]
+model = dict(
+    student=_base_.no_task_loss,
+    losses=dict(
+        paraphrase=dict(
+            teacher_channels=_base_.shapes.last.teacher_channels,
+            **_base_.loss,
+        ),
+    ),
+)
+optim_wrapper = dict(
+    optimizer=dict(lr=0.01),
+    paramwise_cfg=dict(custom_keys={'student': dict(lr_mult=0.0)}),
+)
+param_scheduler = _base_.constant_rate
+train_cfg = _base_.thirty_epochs
+default_hooks = _base_.last_checkpoint

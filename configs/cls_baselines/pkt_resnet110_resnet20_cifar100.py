@@ -1,0 +1,6 @@
+# PKT: ResNet-110 teaches ResNet-20.
+_base_ = [
+    '../_base_/pairs/resnet110_resnet20.py',
+    '../_base_/methods/pkt.py',
+]
+model = dict(losses=dict(pkt=_base_.loss))

@@ -1,0 +1,6 @@
+# PKT: ResNet-32x4 teaches ShuffleNetV2.
+_base_ = [
+    '../_base_/pairs/resnet32x4_shufflenet_v2.py',
+    '../_base_/methods/pkt.py',
+]
+model = dict(losses=dict(pkt=_base_.loss))

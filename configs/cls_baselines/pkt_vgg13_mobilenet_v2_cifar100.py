@@ -1,0 +1,6 @@
+# PKT: VGG-13 teaches MobileNetV2.
+_base_ = [
+    '../_base_/pairs/vgg13_mobilenet_v2.py',
+    '../_base_/methods/pkt.py',
+]
+model = dict(losses=dict(pkt=_base_.loss))

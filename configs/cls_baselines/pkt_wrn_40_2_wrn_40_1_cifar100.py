@@ -1,0 +1,6 @@
+# PKT: WRN-40-2 teaches WRN-40-1.
+_base_ = [
+    '../_base_/pairs/wrn_40_2_wrn_40_1.py',
+    '../_base_/methods/pkt.py',
+]
+model = dict(losses=dict(pkt=_base_.loss))

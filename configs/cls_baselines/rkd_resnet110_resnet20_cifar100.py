@@ -1,0 +1,6 @@
+# RKD: ResNet-110 teaches ResNet-20.
+_base_ = [
+    '../_base_/pairs/resnet110_resnet20.py',
+    '../_base_/methods/rkd.py',
+]
+model = dict(losses=dict(rkd=_base_.loss))

@@ -1,0 +1,6 @@
+# RKD: ResNet-32x4 teaches ShuffleNetV1.
+_base_ = [
+    '../_base_/pairs/resnet32x4_shufflenet_v1.py',
+    '../_base_/methods/rkd.py',
+]
+model = dict(losses=dict(rkd=_base_.loss))

@@ -1,0 +1,6 @@
+# RKD: ResNet-50 teaches MobileNetV2.
+_base_ = [
+    '../_base_/pairs/resnet50_mobilenet_v2.py',
+    '../_base_/methods/rkd.py',
+]
+model = dict(losses=dict(rkd=_base_.loss))

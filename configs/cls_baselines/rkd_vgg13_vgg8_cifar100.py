@@ -1,0 +1,6 @@
+# RKD: VGG-13 teaches VGG-8.
+_base_ = [
+    '../_base_/pairs/vgg13_vgg8.py',
+    '../_base_/methods/rkd.py',
+]
+model = dict(losses=dict(rkd=_base_.loss))

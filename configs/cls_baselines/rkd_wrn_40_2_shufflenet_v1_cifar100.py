@@ -1,0 +1,6 @@
+# RKD: WRN-40-2 teaches ShuffleNetV1.
+_base_ = [
+    '../_base_/pairs/wrn_40_2_shufflenet_v1.py',
+    '../_base_/methods/rkd.py',
+]
+model = dict(losses=dict(rkd=_base_.loss))

@@ -1,0 +1,6 @@
+# RKD: WRN-40-2 teaches WRN-40-1.
+_base_ = [
+    '../_base_/pairs/wrn_40_2_wrn_40_1.py',
+    '../_base_/methods/rkd.py',
+]
+model = dict(losses=dict(rkd=_base_.loss))

@@ -1,0 +1,6 @@
+# SP: ResNet-50 teaches MobileNetV2.
+_base_ = [
+    '../_base_/pairs/resnet50_mobilenet_v2.py',
+    '../_base_/methods/sp.py',
+]
+model = dict(losses=dict(sp=_base_.loss))

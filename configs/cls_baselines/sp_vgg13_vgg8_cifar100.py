@@ -1,0 +1,6 @@
+# SP: VGG-13 teaches VGG-8.
+_base_ = [
+    '../_base_/pairs/vgg13_vgg8.py',
+    '../_base_/methods/sp.py',
+]
+model = dict(losses=dict(sp=_base_.loss))

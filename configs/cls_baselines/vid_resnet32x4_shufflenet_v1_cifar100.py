@@ -1,0 +1,6 @@
+# VID: ResNet-32x4 teaches ShuffleNetV1.
+_base_ = [
+    '../_base_/pairs/resnet32x4_shufflenet_v1.py',
+    '../_base_/methods/vid.py',
+]
+model = dict(losses=dict(vid=dict(**_base_.loss, **_base_.shapes.stages)))
