@@ -103,11 +103,14 @@ def measure(name: str, rate: float, rounds: int) -> list[str]:
         f'{"":10} params  FLOPs  1 image, ms      {batch} images, ms',
     ]
     for key in networks:
+        share, shares = (
+            times[key] / times['masked'] for times in (single, several)
+        )
         lines.append(
             f'{key:10} {sizes[key] / sizes["masked"]:6.3f} '
             f'{flops[key] / flops["masked"]:6.3f} '
-            f'{single[key] * 1e3:7.2f} {single[key] / single["masked"]:5.2f}  '
-            f'{several[key] * 1e3:9.1f} {several[key] / several["masked"]:5.2f}'
+            f'{single[key] * 1e3:7.2f} {share:5.2f}  '
+            f'{several[key] * 1e3:9.1f} {shares:5.2f}'
         )
     return lines
 

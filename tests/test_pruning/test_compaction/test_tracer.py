@@ -335,3 +335,28 @@ def test_outputs_of_the_network_stay():
     small, plan, _ = compact(network, SHAPE)
     assert small(torch.randn(1, *SHAPE).double()).shape[1] == 8
     assert 'output of the network' in plan['skipped']['1.0']['reason']
+
+
+class HeadWithProposals(nn.Module):
+    """Its whole forward pass needs more than images."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = block(3, 8), block(8, 8)
+        self.head = block(8, 8)
+
+    def extract_feat(self, x):
+        return (self.last(self.first(x)),)
+
+    def forward(self, x, proposals):
+        return self.head(self.extract_feat(x)[0]) + proposals
+
+
+def test_networks_whose_heads_cannot_run():
+    network = HeadWithProposals().double()
+    mask_at_random(network, 0.4)
+    small, plan, report = compact(network, SHAPE)
+    assert 'proposals' in report.not_run
+    assert small.first[0].out_channels == 6
+    assert small.last[0].out_channels == 8  # the head reads it
+    assert 'not be followed' in plan['skipped']['head.0']['reason']
