@@ -149,6 +149,8 @@ def test_every_family_of_networks_can_be_pretrained(family, tmp_path):
         prefix='backbone.',
         checkpoint=str(tmp_path / 'backbone.pth'),
     )
+    if 'convert_weights' in stock.backbone:  # Swin: the keys are its own
+        stock.backbone.convert_weights = False
     fine_tuned = build_network(stock)
     fine_tuned.backbone.init_weights()
     saved = model.backbone.state_dict()
