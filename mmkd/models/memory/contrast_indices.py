@@ -27,12 +27,16 @@ class ContrastIndices(nn.Module):
         labels: (n,) integer class of every sample of the data set.
         num_positives: P, samples of the same class, drawn without
             replacement; the sample itself may be among them.
-        num_negatives: N, samples drawn with replacement, uniformly over all
-            samples of the other classes.
+        num_negatives: N, samples drawn uniformly over all samples of the
+            other classes.
+        replacement: draw negatives with replacement; without it they are
+            all different, which costs a random number per sample of the
+            data set and anchor.
 
     Raises:
         ValueError: labels that are not one integer per sample, a class with
-            fewer than P samples, or a single class.
+            fewer than P samples, a single class, or, without replacement,
+            fewer than N samples of other classes.
     """
 
     classes: torch.Tensor
@@ -45,6 +49,7 @@ class ContrastIndices(nn.Module):
         labels: torch.Tensor | Sequence[int],
         num_positives: int = 1,
         num_negatives: int = 8192,
+        replacement: bool = True,
     ) -> None:
         super().__init__()
         for key, value in (
@@ -79,8 +84,16 @@ class ContrastIndices(nn.Module):
                 f'{int(counts[scarce])} samples, fewer than '
                 f'num_positives={num_positives}; reduce num_positives'
             )
+        fewest = len(labels) - int(counts.max())
+        if not replacement and fewest < num_negatives:
+            raise ValueError(
+                f'ContrastIndices: num_negatives={num_negatives} different '
+                f'samples of other classes, but some class has {fewest}; '
+                'reduce num_negatives, or set replacement=True'
+            )
         self.num_positives = num_positives
         self.num_negatives = num_negatives
+        self.replacement = replacement
         buffers = dict(
             classes=classes,
             order=classes.argsort(stable=True),
@@ -116,7 +129,12 @@ class ContrastIndices(nn.Module):
         start = self.starts[classes][:, None]
         count = self.counts[classes][:, None]
         members = _distinct(count, self.num_positives, generator)
-        others = _below(len(self.order) - count, self.num_negatives, generator)
+        size, amount = len(self.order), self.num_negatives
+        others = (
+            _below(size - count, amount, generator)
+            if self.replacement
+            else _subset(size - count, amount, size, generator)
+        )
         others = others + count * (others >= start)  # jump over the class
         positives = torch.cat(
             [sample_idx[:, None], self.order[start + members]], 1
@@ -151,6 +169,24 @@ def _below(
         generator=generator,
     )
     return torch.minimum((uniform * limit).long(), limit - 1)
+
+
+def _subset(
+    limit: torch.Tensor,
+    amount: int,
+    columns: int,
+    generator: torch.Generator | None,
+) -> torch.Tensor:
+    """Draw sets (B, amount) of different integers below limit (B, 1).
+
+    For large amounts: those with the largest of ``columns`` random keys,
+    columns >= limit.
+    """
+    keys = torch.rand(
+        len(limit), columns, device=limit.device, generator=generator
+    )
+    keys[torch.arange(columns, device=limit.device) >= limit] = -1
+    return keys.topk(amount, dim=1, sorted=False).indices
 
 
 def _distinct(
