@@ -1,8 +1,2 @@
 _base_ = 'cpu_asfp_resnet20_p30_cifar100.py'
-custom_hooks = [
-    dict(
-        type='mmkd.SoftFilterPruningHook',
-        method='asfp',
-        pruning_rate=0.2,
-    )
-]
+default_hooks = dict(pruning=dict(pruning_rate=0.2))

@@ -1,9 +1,6 @@
 # ASRFP: a growing share of filters, up to 30 %, is damped more and more.
-_base_ = 'cpu_sfp_resnet20_p30_cifar100.py'
-custom_hooks = [
-    dict(
-        type='mmkd.SoftFilterPruningHook',
-        method='asrfp',
-        pruning_rate=0.3,
-    )
-]
+_base_ = ['cpu_baseline_resnet20_cifar100.py', '../_base_/methods/asrfp.py']
+default_hooks = dict(
+    pruning=dict(pruning_rate=0.3, **_base_.pruning),
+    checkpoint=dict(save_best='pruned/accuracy/top1'),
+)

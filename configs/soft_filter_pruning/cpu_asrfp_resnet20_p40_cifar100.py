@@ -1,8 +1,2 @@
 _base_ = 'cpu_asrfp_resnet20_p30_cifar100.py'
-custom_hooks = [
-    dict(
-        type='mmkd.SoftFilterPruningHook',
-        method='asrfp',
-        pruning_rate=0.4,
-    )
-]
+default_hooks = dict(pruning=dict(pruning_rate=0.4))

@@ -1,9 +1,6 @@
 # SRFP: 30 % of the filters are damped, less and less of them remains.
-_base_ = 'cpu_sfp_resnet20_p30_cifar100.py'
-custom_hooks = [
-    dict(
-        type='mmkd.SoftFilterPruningHook',
-        method='srfp',
-        pruning_rate=0.3,
-    )
-]
+_base_ = ['cpu_baseline_resnet20_cifar100.py', '../_base_/methods/srfp.py']
+default_hooks = dict(
+    pruning=dict(pruning_rate=0.3, **_base_.pruning),
+    checkpoint=dict(save_best='pruned/accuracy/top1'),
+)

@@ -1,11 +1,13 @@
-"""Configs of soft filter pruning: what the hook of each is told to do."""
+"""Configs of soft filter pruning: what is pruned, how, and by which recipe."""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -13,37 +15,184 @@ from mmengine.runner import Runner
 
 pytest.importorskip('mmpretrain')
 
-from mmkd.pruning import find_targets  # noqa: E402
+from mmkd.networks import build_network  # noqa: E402
+from mmkd.pruning import find_targets, num_pruned, zero_counts  # noqa: E402
 from mmkd.registry import HOOKS, MODELS  # noqa: E402
+from mmkd.testing import toy_dataset  # noqa: E402
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'soft_filter_pruning'
-NAMES = sorted(path.stem for path in FOLDER.glob('cpu_*.py'))
-METHODS = ('sfp', 'asfp', 'srfp', 'asrfp', 'ghfp', 'weight')
+NAMES = sorted(path.stem for path in FOLDER.glob('*.py'))
+METHODS = ('sfp', 'asfp', 'srfp', 'asrfp', 'ghfp')
+PUBLISHED = re.compile(
+    r'([a-z]+)_(resnet\d+)_p(\d+)(_pretrained)?_(cifar10|cifar100|imagenet)'
+)
+RATES = dict(
+    resnet20=(10, 20, 30),
+    resnet32=(10, 20, 30),
+    resnet56=(10, 20, 30, 40),
+    resnet110=(10, 20, 30),
+)
+# index of the last target in the list of all parameters, every third of
+# which is a convolution, and those that are left out: SFP's code
+LAYERS: dict[str, tuple[int, tuple[int, ...]]] = dict(
+    resnet20=(54, ()),
+    resnet32=(90, ()),
+    resnet56=(162, ()),
+    resnet110=(324, ()),
+    resnet18=(57, (21, 36, 51)),
+    resnet34=(105, (27, 54, 93)),
+    resnet50=(156, (12, 42, 81, 138)),
+    resnet101=(309, (12, 42, 81, 291)),
+)
+IMAGENET = ('resnet18', 'resnet34', 'resnet50', 'resnet101')
 
 
-def config_of(name: str) -> Any:
+@cache
+def _read(name: str) -> Any:
     return Config.fromfile(FOLDER / f'{name}.py')
 
 
-def test_all_methods_at_all_rates() -> None:
-    found = {
-        match.groups()
-        for name in NAMES
-        if (match := re.fullmatch(r'cpu_(\w+?)_resnet20_p(\d+)_cif.*', name))
+def config_of(name: str) -> Any:
+    return _read(name).copy()
+
+
+def data_of(network: str) -> tuple[str, ...]:
+    return ('imagenet',) if network in IMAGENET else ('cifar10', 'cifar100')
+
+
+def published() -> set[str]:
+    """Names of all rows."""
+    names = set()
+    for data in ('cifar10', 'cifar100'):
+        names |= {f'{n}_p{p}_{data}' for n, ps in RATES.items() for p in ps}
+        names |= {
+            f'{n}_pretrained_{data}' for n in ('resnet56_p40', 'resnet110_p30')
+        }
+    for network in (*(f'{n}_p30' for n in IMAGENET), 'resnet34_p40'):
+        names |= {f'{network}_imagenet', f'{network}_pretrained_imagenet'}
+    return {f'{method}_{name}' for method in METHODS for name in names}
+
+
+def test_every_published_row_has_a_config() -> None:
+    cpu = {
+        f'cpu_{method}_resnet20_p{rate}_cifar100'
+        for method in (*METHODS, 'weight')
+        for rate in (10, 20, 30, 40)
     }
-    expected = {(m, r) for m in METHODS for r in ('10', '20', '30', '40')}
-    assert found == expected | {('dml_asrfp', '30')}
-    assert 'cpu_baseline_resnet20_cifar100' in NAMES
+    cpu.add('cpu_dml_asrfp_resnet20_p30_cifar100')
+    cpu.add('cpu_baseline_resnet20_cifar100')
+    alone = {f'baseline_{n}_{d}' for n in LAYERS for d in data_of(n)}
+    assert set(NAMES) == published() | cpu | alone
 
 
-@pytest.mark.parametrize('name', [n for n in NAMES if 'baseline' not in n])
+def check_published(name: str) -> None:
+    method, network, rate, trained, data = PUBLISHED.fullmatch(name).groups()
+    config, alone = config_of(name), config_of(f'baseline_{network}_{data}')
+    given = config.default_hooks.pruning
+    hook = HOOKS.build(dict(given))
+    assert given.method == method
+    assert hook.choice['pruning_rate'] == int(rate) / 100
+    assert hook.granularity == 'filter' and hook.recalibrate_bn == 0
+    assert hook.mask_before_train == (method == 'sfp')
+    schedule, T = hook.schedule, config.train_cfg.max_epochs
+    assert (schedule.rate == 'constant') == (method in ('sfp', 'srfp'))
+    assert (schedule.decay is not None) == ('srfp' in method)
+    assert (schedule.hard_ratio == 'cubic') == (method == 'ghfp')
+    grown, faded = (0.9, 0.8) if data == 'imagenet' else (0.95, 0.9)
+    first = [t for t in range(T) if schedule.rate_at(t, T, 0.4) == 0.4][0]
+    assert first == (0 if schedule.rate == 'constant' else round(grown * T))
+    first = [t for t in range(T) if schedule.alpha_at(t, T) == 0][0]
+    assert first == (0 if schedule.decay is None else round(faded * T))
+    assert config.default_hooks.checkpoint.save_best == 'pruned/accuracy/top1'
+    assert config.model == alone.model
+    optimizer = dict(config.optim_wrapper.optimizer)
+    assert bool(config.get('load_from')) == bool(trained)
+    if trained:
+        assert optimizer.pop('lr') == 0.01
+        assert network in config.load_from
+        optimizer['lr'] = 0.1
+    assert optimizer == alone.optim_wrapper.optimizer
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        *(f'{method}_resnet20_p10_cifar10' for method in METHODS),
+        *(f'{method}_resnet34_p40_pretrained_imagenet' for method in METHODS),
+        'ghfp_resnet56_p40_pretrained_cifar100',
+    ],
+)
+def test_methods(name: str) -> None:
+    check_published(name)
+
+
+@pytest.mark.slow
+def test_all_published_rows() -> None:
+    for name in sorted(published()):
+        check_published(name)
+
+
+@pytest.mark.parametrize(
+    ('name', 'milestones', 'gamma', 'epochs', 'decay'),
+    [
+        ('baseline_resnet56_cifar10', [60, 120, 160], 0.2, 200, 5e-4),
+        ('srfp_resnet56_p40_cifar10', [60, 120, 160], 0.2, 200, 5e-4),
+        ('baseline_resnet50_imagenet', [30, 60, 90], 0.1, 100, 1e-4),
+    ],
+)
+def test_recipes(name, milestones, gamma, epochs, decay) -> None:
+    config = config_of(name)
+    batch = 256 if 'imagenet' in name else 128
+    assert config.train_dataloader.batch_size == batch
+    assert config.train_cfg.max_epochs == epochs
+    assert config.optim_wrapper.optimizer == dict(
+        type='SGD', lr=0.1, momentum=0.9, nesterov=True, weight_decay=decay
+    )
+    steps = config.param_scheduler
+    steps = list(steps) if isinstance(steps, list) else [steps]
+    if name == 'baseline_resnet56_cifar10':  # the first epoch is slow
+        assert steps.pop(0) == dict(
+            type='ConstantLR', factor=0.1, begin=0, end=1, by_epoch=True
+        )
+    assert steps == [
+        dict(
+            type='MultiStepLR',
+            milestones=milestones,
+            gamma=gamma,
+            by_epoch=True,
+        )
+    ]
+
+
+@pytest.mark.parametrize('network', LAYERS)
+def test_layers_and_filters_are_the_published_ones(network, golden) -> None:
+    data = data_of(network)[0]
+    model = build_network(config_of(f'baseline_{network}_{data}').model)
+    targets = find_targets(model, 0.3)
+    index = {id(p): k for k, p in enumerate(model.backbone.parameters())}
+    last, skipped = LAYERS[network]
+    expected = [k for k in range(0, last + 1, 3) if k not in skipped]
+    assert sorted(index[id(t.weight)] for t in targets) == expected
+    counts = golden('softer_filter_pruning', 'sfp_pruned_counts')
+    for rate in (0.1, 0.2, 0.3, 0.4):
+        column = np.isclose(counts['keep_rates'], 1 - rate).argmax()
+        for target in targets:
+            size = len(target.weight)
+            row = list(counts['num_filters']).index(size)
+            wanted = counts['n_pruned_public_code'][row, column]
+            assert num_pruned(size, rate) == wanted
+
+
+@pytest.mark.parametrize(
+    'name', [n for n in NAMES if n.startswith('cpu_') and 'base' not in n]
+)
 def test_hook_does_what_the_name_says(name: str) -> None:
     config = config_of(name)
     method, rate = re.fullmatch(
         r'cpu_(\w+?)_resnet20_p(\d+)_.*', name
     ).groups()
-    (given,) = config.custom_hooks
-    hook = HOOKS.build(given)
+    given = config.default_hooks.pruning
+    hook = HOOKS.build(dict(given))
     assert hook.choice['pruning_rate'] == int(rate) / 100
     granularity = 'weight' if method == 'weight' else 'filter'
     assert hook.granularity == granularity
@@ -67,6 +216,42 @@ def test_every_convolution_is_pruned_in_every_network(name, peers) -> None:
     targets = find_targets(model, 0.3)
     assert len(targets) == 19 * peers
     assert sum(len(target.weight) for target in targets) == 688 * peers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'name',
+    [
+        f'{method}_{network}_p30_{data_of(network)[-1]}'
+        for method in METHODS
+        for network in LAYERS
+    ],
+)
+def test_one_step(name: str, tmp_path: Path) -> None:
+    config = config_of(name)
+    size = (64, 64) if 'imagenet' in name else (32, 32)
+    config.train_dataloader.update(
+        batch_size=2,
+        num_workers=0,
+        persistent_workers=False,
+        dataset=toy_dataset('classification', 2, size=size),
+    )
+    config.train_dataloader.pop('collate_fn')
+    config.train_cfg.max_epochs = 1
+    config.default_hooks.checkpoint.pop('save_best')
+    for part in ('dataloader', 'cfg', 'evaluator'):
+        config[f'val_{part}'] = config[f'test_{part}'] = None
+    config.update(
+        work_dir=str(tmp_path), experiment_name=name, log_level='ERROR'
+    )
+    runner = Runner.from_cfg(config)
+    runner.train()
+    assert np.isfinite(runner.message_hub.get_scalar('train/loss').data[0])
+    targets = find_targets(runner.model, 0.3)
+    for (zeros, count), target in zip(
+        zero_counts(targets), targets, strict=True
+    ):
+        assert zeros == num_pruned(count, 0.3), target.name
 
 
 @pytest.mark.slow

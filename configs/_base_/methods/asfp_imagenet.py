@@ -1,0 +1,3 @@
+# ASFP on ImageNet: the share is final earlier.
+_base_ = 'asfp.py'
+pruning = dict(rate_schedule=dict(clamp_from=0.9))

@@ -1,0 +1,2 @@
+_base_ = 'asfp_resnet34_p30_imagenet.py'
+default_hooks = dict(pruning=dict(pruning_rate=0.4))

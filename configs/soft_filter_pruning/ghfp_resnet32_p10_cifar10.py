@@ -1,0 +1,2 @@
+_base_ = 'ghfp_resnet32_p30_cifar10.py'
+default_hooks = dict(pruning=dict(pruning_rate=0.1))

@@ -1,0 +1,2 @@
+_base_ = 'sfp_resnet110_p30_cifar10.py'
+default_hooks = dict(pruning=dict(pruning_rate=0.2))

@@ -1,0 +1,7 @@
+# The same, from mmpretrain's weights, at a tenth of the learning rate.
+_base_ = 'sfp_resnet18_p30_imagenet.py'
+load_from = (
+    'https://download.openmmlab.com/mmclassification/v0/resnet/'
+    'resnet18_8xb32_in1k_20210831-fbbb1da6.pth'
+)
+optim_wrapper = dict(optimizer=dict(lr=0.01))
