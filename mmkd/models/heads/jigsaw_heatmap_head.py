@@ -8,6 +8,7 @@ import torch
 from mmengine.structures import InstanceData, PixelData
 from mmpose.models.heads import HeatmapHead
 
+from mmkd.models.losses.precision import at_least_float32
 from mmkd.models.pretrainers.jigsaw_heatmap import JigsawHeatmap
 from mmkd.registry import MODELS
 
@@ -59,6 +60,10 @@ class JigsawHeatmapHead(HeatmapHead):
             )
         super().__init__(in_channels, out_channels, decoder=decoder, **kwargs)
         self.decoder: JigsawHeatmap
+
+    def forward(self, feats: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """Return heat maps (N, K, h, w), float32 in mixed precision too."""
+        return at_least_float32(super().forward(feats))
 
     def predict(
         self,

@@ -46,6 +46,13 @@ def test_layers_and_maps_are_those_of_the_stock_head():
     assert torch.equal(ours(feats), stock(feats))
 
 
+def test_precision_of_the_maps():
+    ours, feats = head(), torch.randn(2, 8, 8, 6)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert ours((feats,)).dtype == torch.float32
+    assert ours.double()((feats.double(),)).dtype == torch.float64
+
+
 def test_predicts_slots():
     ours = head()
     feats = (torch.randn(3, 8, 8, 6),)
