@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from mmkd.models.losses.angle_gap import angle_gap
 from mmkd.models.losses.feature_pair_loss import FeaturePairLoss
 from mmkd.registry import MODELS
 
@@ -23,8 +24,9 @@ class RKDLoss(FeaturePairLoss):
     the batch size and sees the batch of its process only. Paper:
     https://arxiv.org/abs/1904.05068.
 
-    Angles come from distances by the law of cosines, in float64: no product
-    over feature dimensions beside the N x N distances.
+    Angles come from distances by the law of cosines, so that beside the N x N
+    distances nothing depends on the width of the features. It can be
+    differentiated once.
 
     Args:
         distance_weight: factor on the distance term.
@@ -59,21 +61,12 @@ class RKDLoss(FeaturePairLoss):
         d_s, d_t = distances(student), distances(teacher)
         loss = student.new_zeros(())
         if self.distance_weight:
-            loss = loss + self.distance_weight * gap(
-                relative(d_s), relative(d_t), loss.dtype
-            )
+            gap = functional.smooth_l1_loss(relative(d_s), relative(d_t))
+            loss = loss + self.distance_weight * gap.to(loss.dtype)
         if self.angle_weight:
-            loss = loss + self.angle_weight * gap(
-                cosines(d_s), cosines(d_t), loss.dtype
-            )
+            gap = angle_gap(d_s, d_t, student.dtype)
+            loss = loss + self.angle_weight * gap
         return loss
-
-
-def gap(
-    student: torch.Tensor, teacher: torch.Tensor, dtype: torch.dtype
-) -> torch.Tensor:
-    """Smooth L1 distance in the precision ``dtype``."""
-    return functional.smooth_l1_loss(student.to(dtype), teacher.to(dtype))
 
 
 def distances(features: torch.Tensor) -> torch.Tensor:
@@ -93,11 +86,3 @@ def relative(distance: torch.Tensor) -> torch.Tensor:
     pairs = ~torch.eye(count, dtype=torch.bool, device=distance.device)
     distance = distance.clamp_min(LEAST_DISTANCE) * pairs
     return distance / (distance.sum() / (count * (count - 1)))
-
-
-def cosines(distance: torch.Tensor) -> torch.Tensor:
-    """Cosines (N, N, N) of the angle at i between j and k."""
-    inverse = torch.where(distance > 0, 1 / distance, 0)
-    square = distance.square()
-    sides = square[:, :, None] + square[:, None, :] - square
-    return sides * (inverse[:, :, None] * inverse[:, None, :]) / 2
