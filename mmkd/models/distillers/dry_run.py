@@ -127,9 +127,9 @@ def rehearse(
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), taps.recording() as record, counter:
         try:
-            clone(
-                torch.empty(rows, *shape, device='meta'), None, mode='tensor'
-            )
+            images = torch.empty(rows, *shape, device='meta')
+            images = images.to(next(clone.parameters(), images).dtype)
+            clone(images, None, mode='tensor')
         except Exception as error:  # any operator may lack a meta form
             raise CannotRehearseError(
                 f'{type(error).__name__}: {error}'
@@ -180,7 +180,10 @@ def _try_terms(
                 teacher.aux_heads,
                 teacher.aux_configs,
                 teacher.wanted,
-                {n: shrink(value) for n, value in side.taps.items()},
+                {
+                    n: _cast(shrink(value), teacher.dtype)
+                    for n, value in side.taps.items()
+                },
             )
         )
     info = _dummy_info(distiller, rows, shrink)
@@ -208,6 +211,15 @@ def _try_terms(
                 f'fit its tensors [{"; ".join(true)}]: {error} (found by the '
                 'dry run; model.dry_run=False skips it)'
             ) from error
+
+
+def _cast(value: Tensors, dtype: torch.dtype | None) -> Tensors:
+    """Return the tensors in the precision of their network."""
+    if dtype is None:
+        return value
+    if isinstance(value, list):
+        return [tensor.to(dtype) for tensor in value]
+    return value.to(dtype)
 
 
 def _try_heads(

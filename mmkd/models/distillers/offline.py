@@ -24,7 +24,12 @@ from mmkd.models.distillers.sides import (
 from mmkd.models.distillers.summary import summarize
 from mmkd.models.distillers.task_loss import loss_on_rows
 from mmkd.models.distillers.teacher import Teacher, build_teachers
-from mmkd.networks import build_network, network_dict
+from mmkd.networks import (
+    build_network,
+    freeze,
+    load_network_weights,
+    network_dict,
+)
 from mmkd.registry import MODELS
 from mmkd.taps import Taps, Tensors
 
@@ -59,6 +64,8 @@ class OfflineDistiller(BaseDistiller):
             data preprocessor pads to, else (3, 224, 224).
         check_labels: see `BaseDistiller`.
         check_finite: stop at a non-finite loss, before the step.
+        frozen_student: checkpoint of the student (a plain one), which then
+            is neither trained nor updated: only auxiliary heads learn.
         init_cfg: see mmengine's BaseModule.
 
     Raises:
@@ -79,6 +86,7 @@ class OfflineDistiller(BaseDistiller):
         input_shape: Sequence[int] | None = None,
         check_labels: bool = True,
         check_finite: bool = True,
+        frozen_student: str | None = None,
         init_cfg: dict | None = None,
         **unexpected: Any,
     ) -> None:
@@ -92,6 +100,9 @@ class OfflineDistiller(BaseDistiller):
             data_preprocessor = getattr(network, 'data_preprocessor', None)
         super().__init__(data_preprocessor, check_labels, init_cfg)
         self.student = network
+        self.frozen_student = frozen_student
+        if frozen_student is not None:
+            self._freeze_student(frozen_student, bool(aux_heads))
         self.check_finite = check_finite
         self.views = ROOT_MODELS.build(dict(views)) if views else None
 
@@ -178,6 +189,31 @@ class OfflineDistiller(BaseDistiller):
                 f'aux_heads.{idle[0]} is read by no loss: remove it or name '
                 'it in the "on" of a loss'
             )
+
+    def _freeze_student(self, checkpoint: str, has_heads: bool) -> None:
+        if not has_heads:
+            raise ValueError(
+                f'model.frozen_student="{checkpoint}" leaves nothing to '
+                'train: give aux_heads, or remove it'
+            )
+        load_network_weights(self.student, checkpoint, role='frozen_student')
+        freeze(self.student)
+
+    def init_weights(self) -> None:
+        """Initialise all but a frozen student, whose weights are loaded."""
+        if self.frozen_student is None:
+            super().init_weights()
+            return
+        loaded = {k: v.clone() for k, v in self.student.state_dict().items()}
+        super().init_weights()
+        self.student.load_state_dict(loaded)
+
+    def train(self, mode: bool = True) -> OfflineDistiller:
+        """Switch the mode; a frozen student stays in eval mode."""
+        super().train(mode)
+        if self.frozen_student is not None:
+            self.student.eval()
+        return self
 
     # -- properties -------------------------------------------------------
 

@@ -26,8 +26,11 @@ from mmkd.taps import Taps, Tensors
 from mmkd.utils.checkpoints import strip_prefix
 
 _KEYS = {
-    'config', 'checkpoint', 'strict', 'allow_pickle', 'cfg_options', 'peer'
+    'config', 'checkpoint', 'strict', 'allow_pickle', 'cfg_options', 'peer',
+    'dtype',
 }  # fmt: skip
+
+_HALF = dict(float16=torch.float16, bfloat16=torch.bfloat16)
 
 
 def build_teachers(
@@ -90,6 +93,11 @@ class Teacher(nn.Module):
         cfg_options: changes to the config.
         scope: repository of a model dict without ``_scope_``.
         peer: which peer, if the config is a cohort's.
+        dtype: ``'float16'`` or ``'bfloat16'`` to keep and run the teacher in
+            half precision; losses compute in float32 all the same.
+
+    Raises:
+        ValueError: another dtype, or the checkpoint does not fit.
     """
 
     def __init__(
@@ -103,6 +111,7 @@ class Teacher(nn.Module):
         cfg_options: Mapping[str, Any] | None = None,
         scope: str | None = None,
         peer: int | None = None,
+        dtype: str | None = None,
     ) -> None:
         super().__init__()
         if cfg_options and not isinstance(config, str):
@@ -127,6 +136,12 @@ class Teacher(nn.Module):
         if model.get('data_preprocessor') is not None:
             own: Any = self.network.data_preprocessor
             self.renormalize = Renormalize(student_preprocessor, own)
+        if dtype not in (None, *_HALF):
+            raise ValueError(
+                f"teacher.dtype='{dtype}' must be one of {', '.join(_HALF)}, "
+                'or left out'
+            )
+        self.dtype = _HALF[dtype] if dtype else None
         self.aux_heads = ModuleDict()
         self.aux_configs: dict[str, Mapping[str, Any]] = {}
         self.taps = Taps(self.network, {})
@@ -166,6 +181,9 @@ class Teacher(nn.Module):
                 )
             head.load_state_dict(weights)
         self._aux_weights = {}
+        if self.dtype is not None:
+            self.network.to(self.dtype)
+            self.aux_heads.to(self.dtype)
         freeze(self)
 
     @torch.no_grad()
@@ -178,6 +196,8 @@ class Teacher(nn.Module):
         ``data_samples``; labels are not used.
         """
         images = self.renormalize(images)
+        if self.dtype is not None:
+            images = images.to(self.dtype)
         with self.taps.recording() as record:
             self.network(images, data_samples, mode='tensor')
         return named_tensors(

@@ -4,6 +4,9 @@ from mmkd.models.exchanges.base import Exchange
 from mmkd.models.exchanges.collaborative_exchange import CollaborativeExchange
 from mmkd.models.exchanges.diverse_peers_exchange import DiversePeersExchange
 from mmkd.models.exchanges.gated_ensemble_exchange import GatedEnsembleExchange
+from mmkd.models.exchanges.hierarchical_mutual_exchange import (
+    HierarchicalMutualExchange,
+)
 from mmkd.models.exchanges.knowledge_collaboration_exchange import (
     KnowledgeCollaborationExchange,
 )
@@ -24,6 +27,7 @@ __all__ = [
     'DiversePeersExchange',
     'Exchange',
     'GatedEnsembleExchange',
+    'HierarchicalMutualExchange',
     'KnowledgeCollaborationExchange',
     'LogitEnsembleExchange',
     'LossExchange',

@@ -133,17 +133,16 @@ def shape_keeping_stage(
     modules = {b.name: backbone.get_submodule(b.name) for b in blocks}
     keepers = [b for b in blocks if b.keeps_shape and b.channels == width]
     spare = {type(modules[b.name]): b for b in reversed(keepers)}
-    has_blocks = any(True for b in keepers for _ in modules[b.name].children())
     changing = [b for b in blocks if b not in keepers]
     if keepers and all(
         type(modules[b.name]) in spare
-        or _only_reduces(modules[b.name], has_blocks)
+        or _only_reduces(modules[b.name], b.name)
         for b in changing
     ):
         kept = {b.name: rest.get_submodule(b.name) for b in keepers}
         for block in changing:
             keeper = spare.get(type(modules[block.name]))
-            new = Pass(block.with_size)
+            new: nn.Module = Pass(block.with_size)
             if keeper is not None:
                 new = copy.deepcopy(kept[keeper.name])
                 renew(new)
@@ -168,12 +167,10 @@ def _blocks_of(
     return [inner for inner in calls if inner.name in children] or [call]
 
 
-def _only_reduces(module: nn.Module, has_blocks: bool) -> bool:
-    """Return whether it is pooling, or a single layer beside blocks."""
+def _only_reduces(module: nn.Module, name: str) -> bool:
+    """Return whether it is pooling, or a layer between stages."""
     pools = (nn.MaxPool2d, nn.AvgPool2d)
-    return isinstance(module, pools) or (
-        has_blocks and not any(True for _ in module.children())
-    )
+    return isinstance(module, pools) or 'downsample' in name
 
 
 def _adapt(rest: nn.Module, stage: Sequence[Call], width: int) -> None:

@@ -8,6 +8,7 @@ from mmkd.models.losses.dkd_loss import DKDLoss
 from mmkd.models.losses.fitnet_loss import FitNetLoss
 from mmkd.models.losses.fsp_loss import FSPLoss
 from mmkd.models.losses.ft_loss import FTLoss, ParaphraserLoss
+from mmkd.models.losses.joint_label_loss import JointLabelLoss
 from mmkd.models.losses.kl_div_loss import KLDivLoss
 from mmkd.models.losses.logit_ensemble_kd_loss import LogitEnsembleKDLoss
 from mmkd.models.losses.memory_mutual_contrastive_loss import (
@@ -46,6 +47,7 @@ __all__ = [
     'FSPLoss',
     'FTLoss',
     'FitNetLoss',
+    'JointLabelLoss',
     'KLDivLoss',
     'LogitEnsembleKDLoss',
     'MemoryMutualContrastiveLoss',
