@@ -15,6 +15,7 @@ from mmkd.models.losses import (
     MutualContrastiveLoss,
 )
 from mmkd.models.losses.fused_bank_kl import bank_relation_kl
+from mmkd.testing.cls_loss_cases import nst_crd_cases
 from mmkd.testing.loss_benchmark import Case
 from mmkd.testing.references import cirkd, mcl
 
@@ -46,7 +47,7 @@ def mcl_cases(device: str, small: bool) -> Iterator[Case]:
 
 
 METHODS: dict[str, Callable[[str, bool], Iterator[Case]]] = dict(
-    cirkd=cirkd_cases, mcl=mcl_cases
+    cirkd=cirkd_cases, mcl=mcl_cases, nst_crd=nst_crd_cases
 )
 
 
