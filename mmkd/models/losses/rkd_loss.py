@@ -34,8 +34,8 @@ class RKDLoss(FeaturePairLoss):
         loss_weight: factor on the returned value.
 
     Shape:
-        student, teacher: (N, ...), N > 2, flattened to rows; widths may
-            differ. Or lists of such tensors.
+        student, teacher: (N, ...), N > 2 in training, flattened to rows;
+            widths may differ. Or lists of such tensors.
         returns: scalar.
     """
 
@@ -53,7 +53,7 @@ class RKDLoss(FeaturePairLoss):
         self, student: torch.Tensor, teacher: torch.Tensor, index: int
     ) -> torch.Tensor:
         """Return the two weighted terms of one pair of features."""
-        if len(student) < 3:
+        if self.training and len(student) < 3:
             raise ValueError(
                 f'RKDLoss: features {tuple(student.shape)}: an angle needs '
                 'three images; set batch_size > 2 on every device'
