@@ -1,0 +1,6 @@
+# OFD: values before the ReLU, above margins of the teacher's batch norms.
+loss = dict(
+    type='mmkd.OFDLoss',
+    on=dict(student='pre_relu', teacher=['pre_relu', 'margins']),
+    loss_weight=1e-3,
+)

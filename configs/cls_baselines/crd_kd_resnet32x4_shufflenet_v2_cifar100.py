@@ -1,0 +1,3 @@
+# CRD and KD: ResNet-32x4 teaches ShuffleNetV2.
+_base_ = 'crd_resnet32x4_shufflenet_v2_cifar100.py'
+model = dict(losses=dict(kd=_base_.kd))

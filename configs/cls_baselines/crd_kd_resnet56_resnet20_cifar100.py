@@ -1,0 +1,3 @@
+# CRD and KD: ResNet-56 teaches ResNet-20.
+_base_ = 'crd_resnet56_resnet20_cifar100.py'
+model = dict(losses=dict(kd=_base_.kd))

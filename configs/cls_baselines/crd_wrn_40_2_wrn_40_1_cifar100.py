@@ -1,0 +1,15 @@
+# CRD: WRN-40-2 teaches WRN-40-1.
+_base_ = [
+    '../_base_/pairs/wrn_40_2_wrn_40_1.py',
+    '../_base_/methods/crd.py',
+]
+model = dict(
+    losses=dict(
+        crd=dict(
+            student_dim=_base_.shapes.pooled.student_channels,
+            teacher_dim=_base_.shapes.pooled.teacher_channels,
+            **_base_.loss,
+        ),
+    ),
+)
+custom_hooks = _base_.crd_hooks

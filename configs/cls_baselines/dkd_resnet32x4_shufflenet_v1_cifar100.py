@@ -1,0 +1,6 @@
+# DKD: ResNet-32x4 teaches ShuffleNetV1.
+_base_ = [
+    '../_base_/pairs/resnet32x4_shufflenet_v1.py',
+    '../_base_/methods/dkd.py',
+]
+model = dict(losses=dict(dkd=dict(beta=8.0, **_base_.loss)))

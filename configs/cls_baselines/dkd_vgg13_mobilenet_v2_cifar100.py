@@ -1,0 +1,6 @@
+# DKD: VGG-13 teaches MobileNetV2.
+_base_ = [
+    '../_base_/pairs/vgg13_mobilenet_v2.py',
+    '../_base_/methods/dkd.py',
+]
+model = dict(losses=dict(dkd=dict(beta=6.0, **_base_.loss)))

@@ -1,0 +1,9 @@
+# KD: WRN-40-2 teaches WRN-16-2.
+_base_ = [
+    '../_base_/pairs/wrn_40_2_wrn_16_2.py',
+    '../_base_/methods/kd.py',
+]
+model = dict(
+    student=_base_.task_weight,
+    losses=dict(kd=_base_.loss),
+)

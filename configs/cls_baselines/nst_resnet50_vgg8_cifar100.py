@@ -1,0 +1,6 @@
+# NST: ResNet-50 teaches VGG-8.
+_base_ = [
+    '../_base_/pairs/resnet50_vgg8.py',
+    '../_base_/methods/nst.py',
+]
+model = dict(losses=dict(nst=_base_.loss))

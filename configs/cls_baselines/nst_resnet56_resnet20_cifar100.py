@@ -1,0 +1,6 @@
+# NST: ResNet-56 teaches ResNet-20.
+_base_ = [
+    '../_base_/pairs/resnet56_resnet20.py',
+    '../_base_/methods/nst.py',
+]
+model = dict(losses=dict(nst=_base_.loss))

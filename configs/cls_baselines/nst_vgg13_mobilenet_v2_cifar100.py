@@ -1,0 +1,6 @@
+# NST: VGG-13 teaches MobileNetV2.
+_base_ = [
+    '../_base_/pairs/vgg13_mobilenet_v2.py',
+    '../_base_/methods/nst.py',
+]
+model = dict(losses=dict(nst=_base_.loss))

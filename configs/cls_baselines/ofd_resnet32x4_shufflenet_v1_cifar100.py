@@ -1,0 +1,15 @@
+# OFD: ResNet-32x4 teaches ShuffleNetV1.
+_base_ = [
+    '../_base_/pairs/resnet32x4_shufflenet_v1.py',
+    '../_base_/methods/ofd.py',
+]
+model = dict(
+    aux_heads=dict(
+        margins=dict(
+            type='mmkd.BatchNormMargins',
+            on='pre_relu',
+            norms=['layer1.4.bn2', 'layer2.4.bn2', 'layer3.4.bn2'],
+        ),
+    ),
+    losses=dict(ofd=dict(**_base_.loss, **_base_.shapes.stages)),
+)
