@@ -18,6 +18,7 @@ from mmkd.models.losses.fused_bank_kl import bank_relation_kl
 from mmkd.testing.cls_loss_cases import nst_crd_cases
 from mmkd.testing.loss_benchmark import Case
 from mmkd.testing.references import cirkd, mcl
+from mmkd.testing.relation_loss_cases import sp_rkd_cases
 
 
 def cirkd_cases(device: str, small: bool) -> Iterator[Case]:
@@ -47,7 +48,10 @@ def mcl_cases(device: str, small: bool) -> Iterator[Case]:
 
 
 METHODS: dict[str, Callable[[str, bool], Iterator[Case]]] = dict(
-    cirkd=cirkd_cases, mcl=mcl_cases, nst_crd=nst_crd_cases
+    cirkd=cirkd_cases,
+    mcl=mcl_cases,
+    nst_crd=nst_crd_cases,
+    sp_rkd=sp_rkd_cases,
 )
 
 

@@ -29,7 +29,7 @@ class _Gram(torch.autograd.Function):
     def forward(ctx: Any, rows: torch.Tensor, scale: float) -> torch.Tensor:
         ctx.save_for_backward(rows)
         ctx.scale = scale
-        return (scale * rows) @ rows.T
+        return _scaled(rows, scale) @ rows.T
 
     @staticmethod
     @once_differentiable
@@ -37,4 +37,8 @@ class _Gram(torch.autograd.Function):
         (rows,) = ctx.saved_tensors
         # copied first: far quicker than adding a transposed view
         both = grad.T.contiguous().add_(grad)
-        return both @ (ctx.scale * rows), None
+        return both @ _scaled(rows, ctx.scale), None
+
+
+def _scaled(rows: torch.Tensor, scale: float) -> torch.Tensor:
+    return rows if scale == 1 else scale * rows  # rows may be large
