@@ -12,6 +12,7 @@ from mmkd.testing.loss_benchmark import Case, measure, table
 ROWS = dict(
     cirkd=['mini-batch p2p', 'memory p2p + p2r'],
     mcl=['batch', 'banks', 'queues'],
+    nst_crd=['NST, small', 'CRD'],
     sp_rkd=['SP, small', 'RKD, small'],
 )
 
