@@ -1,9 +1,6 @@
 # HSJP on the boxes of all 1000 people: 4x3 patches of 32x32 pixels. Key points
 # are not used.
 _base_ = 'cpu_scratch_lspet.py'
-custom_imports = dict(
-    imports=['mmkd', 'mmkd.models.pretrainers.jigsaw_heatmap']
-)
 grid = (4, 3)
 puzzle_codec = dict(_base_.codec, type='JigsawHeatmap', grid_size=grid)
 meta_keys = (

@@ -1,8 +1,5 @@
 # HSJP on synthetic stick figures: puzzles of 2x2 patches, no data needed.
 _base_ = 'toy_scratch.py'
-custom_imports = dict(
-    imports=['mmkd', 'mmkd.models.pretrainers.jigsaw_heatmap']
-)
 grid = (2, 2)
 puzzle_codec = dict(_base_.codec, type='JigsawHeatmap', grid_size=grid)
 meta_keys = (

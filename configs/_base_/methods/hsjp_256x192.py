@@ -1,10 +1,7 @@
 # HSJP for crops of 256x192 pixels (height x width): puzzles of 4x3 patches of
 # 64x64 pixels. A pretraining config merges these parts into the stock mmpose
 # config of the network that is to be fine-tuned.
-custom_imports = dict(
-    imports=['mmkd', 'mmkd.models.pretrainers.jigsaw_heatmap'],
-    allow_failed_imports=False,
-)
+custom_imports = dict(imports=['mmkd'], allow_failed_imports=False)
 randomness = dict(seed=0)
 grid = (4, 3)
 input_size = (192, 256)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmkd.datasets.transforms.patch_disguise import PatchDisguise
-from mmkd.registry import TRANSFORMS
+from mmkd.registry import TRANSFORMS, import_task_module
 from mmkd.utils.patch_grid import (
     check_grid,
     check_label_mode,
@@ -82,6 +83,9 @@ class JigsawShuffle(BaseTransform):
             )
         self.seed = seed
         self.disguise = PatchDisguise(gap, color_jitter, gray_prob)
+        if 'mmpose' in sys.modules:
+            # GenerateTarget, the next step, looks the codec up in mmpose.
+            import_task_module('JigsawHeatmap')
 
     def transform(self, results: dict) -> dict:
         """Shuffle ``img`` and replace the key points."""

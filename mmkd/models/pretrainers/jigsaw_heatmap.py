@@ -28,7 +28,7 @@ class JigsawHeatmap(MSRAHeatmap):
     Gaussian. Patches are numbered row by row from 0.
 
     mmpose knows the codec as ``'JigsawHeatmap'``, without a prefix, once
-    this module is imported; mmkd's head and data sets of puzzles do so.
+    this module is imported; `JigsawShuffle` and the head do so.
 
     Args:
         input_size: (width, height) of the crop in pixels.

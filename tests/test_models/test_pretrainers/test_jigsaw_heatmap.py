@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -178,6 +179,17 @@ def test_mmpose_and_mmkd_find_it():
     cfg = dict(type='JigsawHeatmap', **STANDARD, grid_size=(4, 4))
     assert type(KEYPOINT_CODECS.build(dict(cfg))) is JigsawHeatmap
     assert TASK_UTILS.get('JigsawHeatmap') is JigsawHeatmap
+
+
+def test_the_shuffle_makes_it_known(monkeypatch):
+    """The targets of a pipeline need no further import."""
+    name = 'JigsawHeatmap'
+    for registry in (KEYPOINT_CODECS, TASK_UTILS):
+        monkeypatch.delitem(registry._module_dict, name)
+    monkeypatch.delitem(sys.modules, JigsawHeatmap.__module__)
+    assert name not in KEYPOINT_CODECS._module_dict
+    JigsawShuffle()
+    assert name in KEYPOINT_CODECS._module_dict
 
 
 @pytest.mark.parametrize(
