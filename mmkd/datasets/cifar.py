@@ -13,6 +13,7 @@ from mmengine.fileio import exists, join_path
 from mmpretrain import datasets as stock
 from mmpretrain.structures import DataSample
 
+from mmkd.datasets.class_balance import balanced_indices
 from mmkd.datasets.converters.cifar100 import read_split
 from mmkd.registry import DATASETS
 
@@ -31,9 +32,11 @@ class _CIFARInMemory(stock.CIFAR10):
         split: str = 'train',
         batched: bool = False,
         check_hash: bool = True,
+        fraction: float = 1.0,
         pipeline: Sequence = (),
         **kwargs: Any,
     ) -> None:
+        self.fraction = fraction
         if batched and pipeline:
             raise ValueError(
                 f'{type(self).__name__}: batched=True packs samples itself, '
@@ -60,7 +63,8 @@ class _CIFARInMemory(stock.CIFAR10):
                 f'{self.num_labels - 1}; check data_root and its files'
             )
         return [
-            dict(row=row, gt_label=label) for row, label in enumerate(labels)
+            dict(row=row, gt_label=labels[row])
+            for row in balanced_indices(labels, self.fraction)
         ]
 
     def _read(self) -> tuple[np.ndarray, list[int]]:
@@ -174,6 +178,8 @@ class CIFAR100(_CIFARInMemory, stock.CIFAR100):
         batched: hand out (3, 32, 32) uint8 images and labels, packed.
         check_hash: compare the files with the official archive; False for
             files made by ``tools/dataset_converters/cifar100.py``.
+        fraction: share of each class to use, always the same images; a
+            smaller share is part of a larger one.
         pipeline: transforms, if not ``batched``.
         **kwargs: arguments of mmpretrain's ``CIFAR100``; ``download=True``
             is its default.

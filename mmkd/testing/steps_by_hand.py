@@ -24,12 +24,7 @@ from mmkd.models.distillers.sides import named_tensors
 def offline_step(
     distiller: OfflineDistiller, optimizer: OptimWrapper, batch: dict
 ) -> Callable[[], None]:
-    """The step of a student and its teachers.
-
-    Raises:
-        ValueError: the distiller has views.
-    """
-    _refuse_views(distiller)
+    """The step of a student and its teachers."""
     learned = _permanent_hooks(distiller.student, distiller.student_taps)
     taught = [
         _permanent_hooks(teacher.network, teacher.taps)
@@ -39,31 +34,35 @@ def offline_step(
     def total_loss() -> torch.Tensor:
         data = distiller.data_preprocessor(copy.copy(batch), True)
         inputs, samples = data['inputs'], data['data_samples']
-        info = BatchInfo(samples, inputs.device)
+        images, rows, info = _views(distiller, inputs, samples)
         with torch.no_grad():
             for teacher in distiller.teachers:
-                teacher.network(teacher.renormalize(inputs), mode='tensor')
-        own = distiller.student(inputs, samples, mode='loss')
+                shown = teacher.renormalize(images)
+                if teacher.dtype is not None:
+                    shown = shown.to(teacher.dtype)
+                teacher.network(shown, mode='tensor')
+
+        def tensors() -> dict[str, Any]:
+            return named_tensors(
+                learned,
+                distiller.aux_heads,
+                distiller.aux_configs,
+                distiller.student_wanted,
+            )
+
+        own, student = _run(distiller.student, images, rows, samples, tensors)
         total: Any = sum(_loss_values(own))
-        student = named_tensors(
-            learned,
-            distiller.aux_heads,
-            distiller.aux_configs,
-            distiller.student_wanted,
-        )
+        with torch.no_grad():
+            known: list[dict[str, Any]] = [
+                named_tensors(
+                    kept, side.aux_heads, side.aux_configs, side.wanted
+                )
+                for kept, side in zip(taught, distiller.teachers, strict=True)
+            ]
         for term in distiller.terms:
-            known: dict[str, Any] = {}
-            if distiller.teachers:
-                side = distiller.teachers[term.teacher_index]
-                with torch.no_grad():
-                    known = named_tensors(
-                        taught[term.teacher_index],
-                        side.aux_heads,
-                        side.aux_configs,
-                        side.wanted,
-                    )
+            given = known[term.teacher_index] if known else {}
             value = distiller.losses[term.name](
-                *term.tensors(student, known),
+                *term.tensors(student, given),
                 **{name: info[name] for name in term.extras},
             )
             parts = value.values() if isinstance(value, dict) else [value]
@@ -87,10 +86,9 @@ def online_step(
     first one.
 
     Raises:
-        ValueError: the distiller has views, or a step of several phases, or
-            a trunk is shared that every peer runs on its own view.
+        ValueError: the distiller has a step of several phases, or a trunk is
+            shared that every peer runs on its own view.
     """
-    _refuse_views(distiller)
     if distiller.phases:
         raise ValueError(
             f'benchmark: the step has phases ({", ".join(distiller.phases)}),'
@@ -118,13 +116,24 @@ def online_step(
                 'no step by hand; set num_views=1 or cohort.shared=[]'
             )
         info = CohortBatch(samples, views[0].device, network=cohort[0])
+        rows = None
+        if distiller.views is not None:
+            turned, rows, labels = _views(distiller, views[0], samples)
+            views = [turned] * len(cohort)
+            info = CohortBatch(
+                samples, turned.device, labels['view_labels'], cohort[0]
+            )
         total: Any = 0.0
         tensors = []
         for k, peer in enumerate(cohort.peers):
-            own = peer(views[k], samples, mode='loss')
+
+            def named(k: int = k) -> dict[str, Any]:
+                return distiller.named_tensors(k, learned[k])
+
+            own, seen = _run(peer, views[k], rows, samples, named)
             weight = distiller.task_weights[k]
             total = total + weight * sum(_loss_values(own))
-            tensors.append(distiller.named_tensors(k, learned[k]))
+            tensors.append(seen)
         for exchange in distiller.exchanges:
             losses = exchange(roles_of(exchange, tensors), info)
             total = total + sum(_loss_values(losses))
@@ -152,10 +161,7 @@ def exchange_step(
 
     def keep(exchange: nn.Module, args: Any) -> None:
         peers = [
-            {
-                role: value.detach().requires_grad_()
-                for role, value in roles.items()
-            }
+            {role: _leaves(value) for role, value in roles.items()}
             for roles in args[0]
         ]
         calls.append((exchange, peers, args[1]))
@@ -179,12 +185,41 @@ def exchange_step(
     return step
 
 
-def _refuse_views(distiller: nn.Module) -> None:
-    if distiller.views is not None:
-        raise ValueError(
-            'benchmark: a config with views has no step by hand; remove '
-            'model.views'
-        )
+def _leaves(value: Any) -> Any:
+    """Return copies without history that take gradients."""
+    if isinstance(value, (list, tuple)):
+        return [_leaves(entry) for entry in value]
+    return value.detach().requires_grad_()
+
+
+def _views(
+    distiller: Any, inputs: torch.Tensor, samples: Any
+) -> tuple[torch.Tensor, slice | None, BatchInfo]:
+    """Return the views, the rows with a task loss, and batch values."""
+    info = BatchInfo(samples, inputs.device)
+    if distiller.views is None:
+        return inputs, None, info
+    images, labels = distiller.views(inputs, info['labels'])
+    rows = distiller.views.task_rows(len(inputs))
+    return images, rows, BatchInfo(samples, inputs.device, labels)
+
+
+def _run(
+    network: Any,
+    images: torch.Tensor,
+    rows: slice | None,
+    samples: Any,
+    tensors: Callable[[], dict[str, Any]],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the task losses and what the taps and heads gave."""
+    if rows is None:
+        own = network(images, samples, mode='loss')
+        return own, tensors()
+    feats = network.extract_feat(images)
+    network.head(feats)
+    seen = tensors()
+    chosen = tuple(feat[rows] for feat in feats)
+    return network.head.loss(chosen, samples), seen
 
 
 def _run_once(
@@ -226,30 +261,37 @@ def _permanent_hooks(network: nn.Module, taps: Any) -> dict[str, Any]:
     A module that gives a tuple of one tensor counts as giving the tensor.
 
     Raises:
-        ValueError: a tap is more than one tensor of one module.
+        ValueError: a tap is an entry of what a module gives.
     """
     found: dict[str, Any] = {}
     for name, paths in taps.paths.items():
-        if len(paths) != 1 or paths[0].index is not None:
-            raise ValueError(
-                f'benchmark: tap {name} is a list or has an index; the step '
-                'by hand knows single tensors only'
-            )
-        module = network.get_submodule(paths[0].module)
-
-        def keep_input(_: nn.Module, args: Any, name: str = name) -> None:
-            found[name] = _only(args[0])
-
-        def keep_output(
-            _: nn.Module, args: Any, output: Any, name: str = name
-        ) -> None:
-            found[name] = _only(output)
-
-        if paths[0].end == 'input':
-            module.register_forward_pre_hook(keep_input)
-        else:
-            module.register_forward_hook(keep_output)
+        kept: Any = found
+        if len(paths) > 1:
+            kept = found[name] = [None] * len(paths)
+        for number, path in enumerate(paths):
+            if path.index is not None:
+                raise ValueError(
+                    f'benchmark: tap {name} has an index, which the step by '
+                    'hand does not know'
+                )
+            module = network.get_submodule(path.module)
+            _keep(module, path.end, kept, name if kept is found else number)
     return found
+
+
+def _keep(module: nn.Module, end: str, kept: Any, key: Any) -> None:
+    """Put the input or output of ``module`` into ``kept[key]``."""
+
+    def keep_input(_: nn.Module, args: Any) -> None:
+        kept[key] = _only(args[0])
+
+    def keep_output(_: nn.Module, args: Any, output: Any) -> None:
+        kept[key] = _only(output)
+
+    if end == 'input':
+        module.register_forward_pre_hook(keep_input)
+    else:
+        module.register_forward_hook(keep_output)
 
 
 def _only(value: Any) -> Any:

@@ -1,0 +1,3 @@
+# ResNet-20 alone, 25 % of the training images.
+_base_ = 'baseline_resnet20_cifar100.py'
+train_dataloader = dict(dataset=dict(fraction=0.25))

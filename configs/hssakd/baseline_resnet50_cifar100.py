@@ -1,0 +1,5 @@
+# ResNet-50 alone.
+_base_ = [
+    '../_base_/cifar100_hsakd.py',
+    '../_base_/models/cifar/resnet50.py',
+]

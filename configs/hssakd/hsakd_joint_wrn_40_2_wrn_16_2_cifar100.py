@@ -1,0 +1,8 @@
+# HSAKD*: WRN-40-2, trained with its branches, teaches WRN-16-2.
+_base_ = 'hsakd_wrn_40_2_wrn_16_2_cifar100.py'
+model = dict(
+    teacher=dict(
+        config='mmkd::hssakd/teacher_joint_wrn_40_2_cifar100.py',
+        checkpoint='checkpoints/teacher_joint_wrn_40_2_cifar100.pth',
+    ),
+)

@@ -1,0 +1,15 @@
+# HSAKD: WRN-40-2 with branches trained on it teaches ShuffleNetV1.
+_base_ = [
+    'baseline_shufflenet_v1_cifar100.py',
+    '../_base_/methods/hsakd.py',
+]
+model = dict(
+    _delete_=True,
+    student=_base_.model,
+    teacher=dict(
+        config='mmkd::hssakd/teacher_frozen_wrn_40_2_cifar100.py',
+        checkpoint='checkpoints/teacher_frozen_wrn_40_2_cifar100.pth',
+    ),
+    taps=dict(stages='backbone.layer{1,2,3}', logits='head.fc'),
+    **_base_.method,
+)

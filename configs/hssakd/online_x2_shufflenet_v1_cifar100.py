@@ -1,0 +1,14 @@
+# Online HSSAKD: two ShuffleNetV1.
+_base_ = [
+    'baseline_shufflenet_v1_cifar100.py',
+    '../_base_/methods/hssakd_online.py',
+]
+model = dict(
+    _delete_=True,
+    cohort=dict(peers=[_base_.model] * 2, **_base_.cohort),
+    taps=dict(stages='backbone.layer{1,2,3}', logits='head.fc'),
+    **_base_.method,
+)
+val_evaluator = dict(
+    _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
+)

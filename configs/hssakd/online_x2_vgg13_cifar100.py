@@ -1,0 +1,14 @@
+# Online HSSAKD: two VGG-13.
+_base_ = [
+    'baseline_vgg13_cifar100.py',
+    '../_base_/methods/hssakd_online.py',
+]
+model = dict(
+    _delete_=True,
+    cohort=dict(peers=[_base_.model] * 2, **_base_.cohort),
+    taps=dict(stages='backbone.layer{1,2,3,5}', logits='head.fc'),
+    **_base_.method,
+)
+val_evaluator = dict(
+    _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
+)

@@ -1,0 +1,5 @@
+# HSAKD, Teacher: branches of an ordinary WRN-40-2, which rests. 100 epochs.
+_base_ = 'teacher_joint_wrn_40_2_cifar100.py'
+model = dict(frozen_student='checkpoints/teacher_wrn_40_2_cifar100.pth')
+param_scheduler = dict(milestones=[30, 60, 90])
+train_cfg = dict(max_epochs=100)

@@ -1,0 +1,11 @@
+# HSAKD, Teacher*: ResNet-32x4 and its branches from scratch.
+_base_ = [
+    'baseline_resnet32x4_cifar100.py',
+    '../_base_/methods/hsakd_teacher.py',
+]
+model = dict(
+    _delete_=True,
+    student=_base_.model,
+    taps=dict(stages='backbone.layer{1,2,3}'),
+    **_base_.method,
+)
