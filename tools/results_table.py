@@ -100,6 +100,20 @@ def make_table(logs: Path, args: argparse.Namespace) -> str:
     )
 
 
+def write_between_markers(readme: Path, name: str, table: str) -> None:
+    """Put ``table`` where the README has the markers of ``name``."""
+    marked = re.compile(
+        rf'(<!-- results:{name} -->\n).*?(<!-- /results:{name} -->)', re.S
+    )
+    text = readme.read_text()
+    if not marked.search(text):
+        raise SystemExit(
+            f'error: {readme} has no markers <!-- results:{name} --> '
+            f'and <!-- /results:{name} -->'
+        )
+    readme.write_text(marked.sub(lambda m: f'{m[1]}{table}\n{m[2]}', text))
+
+
 def main() -> None:
     """Print the table, or write it into a README."""
     args = parse_args()
@@ -107,19 +121,7 @@ def main() -> None:
     if args.readme is None:
         print(table)
         return
-    name = args.logs.name
-    marked = re.compile(
-        rf'(<!-- results:{name} -->\n).*?(<!-- /results:{name} -->)', re.S
-    )
-    text = args.readme.read_text()
-    if not marked.search(text):
-        raise SystemExit(
-            f'error: {args.readme} has no markers <!-- results:{name} --> '
-            f'and <!-- /results:{name} -->'
-        )
-    args.readme.write_text(
-        marked.sub(lambda m: f'{m[1]}{table}\n{m[2]}', text)
-    )
+    write_between_markers(args.readme, args.logs.name, table)
 
 
 if __name__ == '__main__':

@@ -52,11 +52,14 @@ def run(tool: str, *args: object) -> None:
     subprocess.run(command, check=True)
 
 
-def newest(folder: Path, pattern: str) -> Path:
-    """Return the newest file below ``folder`` that fits ``pattern``."""
-    found = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
+def newest(folder: Path, *patterns: str) -> Path:
+    """Return the newest file below ``folder`` that fits a pattern."""
+    found = [path for pattern in patterns for path in folder.glob(pattern)]
+    found.sort(key=lambda path: path.stat().st_mtime)
     if not found:
-        raise FileNotFoundError(f'{folder} has no file {pattern}')
+        raise FileNotFoundError(
+            f'{folder} has no file {" or ".join(patterns)}'
+        )
     return found[-1]
 
 
@@ -98,7 +101,8 @@ def run_one(config: Path, seed: int, args: argparse.Namespace) -> None:
     minutes = (time.time() - start) / 60
     lines = compact(scalars(work_dir))
     last = Path((work_dir / 'last_checkpoint').read_text().strip())
-    best = newest(work_dir, f'best_{args.metric}_*.pth')
+    kinds = ('', 'pruned_')  # the latter of SoftFilterPruningHook
+    best = newest(work_dir, *(f'best_{k}{args.metric}_*.pth' for k in kinds))
     for name, checkpoint in (('last', last), ('best', best)):
         test_dir = work_dir / f'test_{name}'
         shutil.rmtree(test_dir, ignore_errors=True)

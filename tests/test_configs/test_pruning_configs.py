@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from functools import cache
 from pathlib import Path
@@ -53,7 +54,7 @@ def _read(name: str) -> Any:
 
 
 def config_of(name: str) -> Any:
-    return _read(name).copy()
+    return copy.deepcopy(_read(name))
 
 
 def data_of(network: str) -> tuple[str, ...]:
@@ -222,21 +223,18 @@ def test_every_convolution_is_pruned_in_every_network(name, peers) -> None:
 @pytest.mark.parametrize(
     'name',
     [
-        f'{method}_{network}_p30_{data_of(network)[-1]}'
-        for method in METHODS
-        for network in LAYERS
+        *(f'sfp_{network}_p30_{data_of(network)[-1]}' for network in LAYERS),
+        *(f'{method}_resnet20_p30_cifar10' for method in METHODS),
     ],
 )
 def test_one_step(name: str, tmp_path: Path) -> None:
     config = config_of(name)
     size = (64, 64) if 'imagenet' in name else (32, 32)
-    config.train_dataloader.update(
+    config.train_dataloader = dict(
         batch_size=2,
-        num_workers=0,
-        persistent_workers=False,
+        sampler=dict(type='DefaultSampler', shuffle=False),
         dataset=toy_dataset('classification', 2, size=size),
     )
-    config.train_dataloader.pop('collate_fn')
     config.train_cfg.max_epochs = 1
     config.default_hooks.checkpoint.pop('save_best')
     for part in ('dataloader', 'cfg', 'evaluator'):

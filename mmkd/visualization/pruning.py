@@ -1,0 +1,212 @@
+"""Pictures of pruning: norms over epochs, zero share, what is traded."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mmkd.visualization.curves import COLOURS
+
+Norms = dict[str, np.ndarray]  # layer -> (epochs, filters)
+_RATE = re.compile(r'_p\d+(?=_|$)')
+
+
+def read_filter_norms(path: str | Path) -> Norms:
+    """Read the record of `FilterNormsHook`.
+
+    Args:
+        path: a work directory (all parts of a resumed run are read; where
+            an epoch is repeated, the later one counts), or a file.
+
+    Returns:
+        Layer -> norms (epochs, filters), as trained, before the mask.
+
+    Raises:
+        FileNotFoundError: there is no record.
+    """
+    path = Path(path)
+    files = [path] if path.is_file() else []
+    files = files or sorted(path.glob('*/filter_norms.jsonl'))
+    if not files:
+        raise FileNotFoundError(
+            f'"{path}" has no */filter_norms.jsonl: train with '
+            "default_hooks.filter_norms=dict(type='mmkd.FilterNormsHook')"
+        )
+    epochs: dict[int, dict[str, list[float]]] = {}
+    for file in files:
+        for text in file.read_text().splitlines():
+            line = json.loads(text)
+            epochs[line['epoch']] = line['norms']
+    rows = [epochs[epoch] for epoch in sorted(epochs)]
+    return {name: np.array([row[name] for row in rows]) for name in rows[-1]}
+
+
+def plot_filter_norms(
+    norms: Mapping[str, np.ndarray],
+    path: str | Path,
+    rate: float = 0.0,
+    title: str | None = None,
+) -> None:
+    """Draw the norm of every filter over the epochs, a panel per layer.
+
+    Args:
+        norms: layer -> (epochs, filters).
+        path: PNG file to write.
+        rate: share of filters that was pruned in the end; these, the
+            smallest in the last epoch, have another colour.
+        title: line above.
+
+    Raises:
+        ValueError: there is no layer.
+    """
+    if not norms:
+        raise ValueError('plot_filter_norms: no layer to draw; give one')
+    columns = min(len(norms), 4)
+    rows = -(-len(norms) // columns)
+    figure, axes = _panels(rows, columns, (3.4, 2.7))
+    for axis, (name, values) in zip(axes, norms.items(), strict=False):
+        pruned = np.argsort(values[-1], kind='stable')
+        pruned = pruned[: int(values.shape[1] * rate + 1e-6)]
+        steps = np.arange(1, len(values) + 1)
+        for j in range(values.shape[1]):
+            gone = j in pruned
+            axis.plot(
+                steps,
+                values[:, j],
+                color=COLOURS[2] if gone else COLOURS[1],
+                linewidth=0.8,
+                alpha=0.8 if gone else 0.45,
+                zorder=3 if gone else 2,
+            )
+        axis.set_title(name, fontsize=9, loc='left')
+        axis.set_ylim(bottom=0)
+        axis.set_xlabel('epoch')
+        axis.set_ylabel('norm of a filter')
+        axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    for axis in axes[len(norms) :]:
+        axis.set_visible(False)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    figure.savefig(path, dpi=120)
+
+
+def plot_zero_shares(
+    shares: Mapping[str, Mapping[str, float]], path: str | Path
+) -> None:
+    """Draw the share of zero filters of every layer.
+
+    Args:
+        shares: name of the network -> layer -> share.
+        path: PNG file to write.
+
+    Raises:
+        ValueError: there is nothing to draw.
+    """
+    layers = list(dict.fromkeys(n for each in shares.values() for n in each))
+    if not layers:
+        raise ValueError('plot_zero_shares: no layer to draw; give a network')
+    figure, (axis,) = _panels(1, 1, (2.5 + 0.22 * len(layers), 4.2))
+    width = 0.8 / len(shares)
+    for k, (name, values) in enumerate(shares.items()):
+        places = np.arange(len(layers)) + (k - (len(shares) - 1) / 2) * width
+        heights = [100 * values.get(layer, 0.0) for layer in layers]
+        colour = COLOURS[(k + 1) % len(COLOURS)]
+        axis.bar(places, heights, width, label=name, color=colour)
+    axis.set_xticks(range(len(layers)), layers, rotation=90, fontsize=7)
+    axis.set_xlim(-0.7, len(layers) - 0.3)
+    axis.set_ylim(0, 1.25 * axis.get_ylim()[1])  # room for the legend
+    axis.set_ylabel('zero filters, %')
+    axis.legend(frameon=False, ncols=3, loc='upper left', fontsize=8)
+    figure.savefig(path, dpi=120)
+
+
+def tradeoff_points(
+    measured: Mapping[str, Sequence[Mapping[str, Any]]],
+    metric: str = 'accuracy/top1',
+) -> dict[str, list[tuple[float, float, float]]]:
+    """Return the points of `plot_tradeoff`, a series per method.
+
+    Configs that differ in the rate of their name alone (``_p30_``) make a
+    series.
+
+    Args:
+        measured: from `read_measurements`.
+        metric: of the compact network, else of the masked one.
+
+    Returns:
+        Series -> (millions of multiply-adds, mean, deviation over seeds),
+        by multiply-adds.
+    """
+    series: dict[str, list[tuple[float, float, float]]] = {}
+    for name, runs in measured.items():
+        values = [run.get('compact', run['masked'])[metric] for run in runs]
+        flops = [run.get('compact_flops', run['flops']) for run in runs]
+        deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+        point = (
+            statistics.mean(flops) / 1e6,
+            statistics.mean(values),
+            deviation,
+        )
+        series.setdefault(_RATE.sub('', name), []).append(point)
+    return {name: sorted(points) for name, points in sorted(series.items())}
+
+
+def plot_tradeoff(
+    series: Mapping[str, Sequence[tuple[float, float, float]]],
+    path: str | Path,
+    metric: str = 'accuracy/top1',
+) -> None:
+    """Draw a metric against multiply-adds, with deviations as bars.
+
+    Args:
+        series: from `tradeoff_points`; several points are joined.
+        path: PNG file to write.
+        metric: label of the vertical axis.
+
+    Raises:
+        ValueError: there is no point.
+    """
+    if not series:
+        raise ValueError('plot_tradeoff: no series to draw; give one')
+    figure, (axis,) = _panels(1, 1, (6.4, 4.4))
+    for k, (name, points) in enumerate(series.items()):
+        x, y, bars = zip(*points, strict=True)
+        axis.errorbar(
+            x,
+            y,
+            yerr=bars,
+            label=name,
+            color=COLOURS[k % len(COLOURS)],
+            marker='os^Dvp'[k // len(COLOURS) % 6],
+            markersize=5,
+            capsize=2,
+            linewidth=1.4,
+        )
+    axis.set_xlabel('multiply-adds of an image, millions')
+    axis.set_ylabel(metric)
+    axis.legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=120)
+
+
+def _panels(
+    rows: int, columns: int, size: tuple[float, float]
+) -> tuple[Figure, list[Any]]:
+    """Return a figure and its axes, row by row."""
+    figure = Figure(
+        figsize=(size[0] * columns, size[1] * rows), layout='constrained'
+    )
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for axis in axes:
+        axis.grid(alpha=0.3)
+        axis.spines[['top', 'right']].set_visible(False)
+    return figure, axes
