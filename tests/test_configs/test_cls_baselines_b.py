@@ -57,6 +57,11 @@ FAST = [
         'crd_resnet50_mobilenet_v2_cifar100',
     )
 ]
+SHORT = [
+    path.stem
+    for path in sorted(FOLDER.glob('cpu_*.py'))
+    if path.stem != 'cpu_teacher_resnet20_cifar100'
+]
 ALL = [
     pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
     for name in NAMES
@@ -100,8 +105,11 @@ def build(name: str, weights: Callable[..., str]) -> Any:
     if model.get('teacher'):
         model.teacher.checkpoint = weights(Path(model.teacher.config).stem)
     else:
-        teacher = Path(model.frozen_student).stem
-        model.frozen_student = weights(teacher)
+        path = Path(model.frozen_student)
+        is_run = path.stem.startswith('epoch_')
+        model.frozen_student = weights(
+            path.parent.name if is_run else path.stem
+        )
     for loss in model.losses.values():
         if loss.type == 'mmkd.CRDLoss':
             loss.num_samples, loss.num_negatives = SAMPLES, 5
@@ -168,7 +176,10 @@ def test_constants(name: str) -> None:
         assert (views.crop_padding, pixels.crop_padding) == (4, 0)
 
 
-@pytest.mark.parametrize('name', ALL)
+@pytest.mark.parametrize(
+    'name',
+    [*ALL, *(pytest.param(name, marks=pytest.mark.slow) for name in SHORT)],
+)
 def test_one_step(name: str, weights: Callable[..., str]) -> None:
     distiller = build(name, weights)
     before = {k: v.clone() for k, v in distiller.student.state_dict().items()}
@@ -178,13 +189,27 @@ def test_one_step(name: str, weights: Callable[..., str]) -> None:
     for key, parameter in distiller.named_parameters():
         if key in trained:
             assert parameter.grad is not None, key
-    if method_of(name) == 'sskd_teacher':
+    if 'sskd_teacher' in name:
         assert trained == {
             f'aux_heads.embeds_t.{k}'
             for k in ('0.weight', '0.bias', '2.weight', '2.bias')
         }
         after = distiller.student.state_dict()
         assert all(torch.equal(after[k], v) for k, v in before.items())
+
+
+def test_short_runs_are_alike() -> None:
+    """The same student, teacher and budget for every method."""
+    assert len(SHORT) == 10
+    first = Config.fromfile(FOLDER / f'{SHORT[0]}.py')
+    for name in SHORT:
+        config = Config.fromfile(FOLDER / f'{name}.py')
+        assert config.optim_wrapper == first.optim_wrapper
+        if 'teacher' not in name:
+            assert config.train_cfg == first.train_cfg
+            assert config.model.student.backbone.depth == 8
+            teacher = config.model.teacher.config
+            assert teacher == first.model.teacher.config
 
 
 def test_crd_refuses_another_data_set() -> None:

@@ -1,0 +1,15 @@
+# ReviewKD: ResNet-20 teaches ResNet-8. The warm-up is as short as the run.
+_base_ = [
+    '../_base_/pairs/cpu_resnet20_resnet8.py',
+    '../_base_/methods/review_kd.py',
+]
+review = _base_.loss
+review.update(
+    warmup_epochs=2,
+    fusion=dict(
+        type='mmkd.ReviewFusion',
+        student_channels=[16, 32, 64, 64],
+        teacher_channels=[16, 32, 64, 64],
+    ),
+)
+model = dict(losses=dict(review=review))

@@ -1,0 +1,6 @@
+# SP: ResNet-20 teaches ResNet-8.
+_base_ = [
+    '../_base_/pairs/cpu_resnet20_resnet8.py',
+    '../_base_/methods/sp.py',
+]
+model = dict(losses=dict(sp=_base_.loss))
