@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
 
 from mmkd.registry import MODELS
 from mmkd.testing import step_benchmark, toy_batch
@@ -17,6 +19,8 @@ from mmkd.testing.steps_by_hand import (
     offline_step,
     online_step,
 )
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -81,11 +85,17 @@ def test_peers_by_hand(cohort_config, count, options, contrast):
         assert f'cohort.peers.{k}.head.fc.weight' in changed
 
 
-def test_views_have_no_step_by_hand(cohort_config):
-    cohort = MODELS.build(Config.fromfile(cohort_config).model)
-    cohort.views = torch.nn.Identity()
-    with pytest.raises(ValueError, match=r'remove model\.views'):
-        online_step(cohort, None, {})
+@pytest.mark.parametrize('name', ['toy_teacher_joint', 'toy_online_x2'])
+def test_views_by_hand(name):
+    config = Config.fromfile(ROOT / 'configs' / 'hssakd' / f'{name}.py')
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        distiller = MODELS.build(config.model).train()
+    batch = toy_batch('classification', 4, size=(32, 32))
+    step = online_step if 'online' in name else offline_step
+    changed = compare_steps(distiller, step, batch)
+    assert any('branches.0.layer3' in key for key in changed)
+    assert any(key.endswith('backbone.conv1.weight') for key in changed)
 
 
 def test_losses_of_the_exchange_alone(cohort_config):
