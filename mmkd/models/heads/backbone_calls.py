@@ -53,6 +53,13 @@ def channel_dim(ndim: int) -> int:
     return 2 if ndim == 3 else 1
 
 
+def forget_hooks(network: nn.Module) -> None:
+    """Remove the forward hooks that a copy took over."""
+    for module in network.modules():
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
+
+
 def record_calls(backbone: nn.Module) -> tuple[list[Call], int]:
     """Run ``backbone`` without storage on one image of its usual size.
 
@@ -63,6 +70,9 @@ def record_calls(backbone: nn.Module) -> tuple[list[Call], int]:
     side = 32 if hasattr(backbone, 'make_stage') else 224
     clone = meta_copy(backbone)
     clone.eval()  # mmpretrain's returns nothing
+    forget_hooks(clone)
+    image = torch.empty(1, 3, side, side, device='meta')
+    image = image.to(next(clone.parameters(), image).dtype)
     calls: list[Call] = []
     running: list[str] = []
 
@@ -99,7 +109,7 @@ def record_calls(backbone: nn.Module) -> tuple[list[Call], int]:
             module.register_forward_pre_hook(enter(name))
             module.register_forward_hook(leave(name))
     with torch.no_grad():
-        output = clone(torch.empty(1, 3, side, side, device='meta'))
+        output = clone(image)
     while isinstance(output, (tuple, list)):
         output = output[-1]
     return calls, int(output.shape[channel_dim(output.dim())])

@@ -12,7 +12,7 @@ from mmengine.model import BaseModule
 from torch import nn
 
 from mmkd.models.backbones.hcgnet import HCGNet
-from mmkd.models.heads.backbone_calls import Call
+from mmkd.models.heads.backbone_calls import Call, forget_hooks
 
 
 class Pass(nn.Module):
@@ -81,7 +81,8 @@ def _run_to_the_end(rest: Any) -> None:
 
 
 def renew(network: nn.Module) -> None:
-    """Draw all weights anew and forget pretrained ones."""
+    """Draw all weights anew; forget pretrained files and hooks."""
+    forget_hooks(network)
     for module in network.modules():
         if isinstance(module, BaseModule):
             module._is_init = False

@@ -247,6 +247,18 @@ def test_branches_leave_the_backbone_alone() -> None:
     assert not any(m._forward_hooks for m in backbone.modules())
 
 
+def test_hooks_of_the_backbone_are_not_taken_over() -> None:
+    backbone = small().double()
+    ran: list[Any] = []
+    backbone.layer3.register_forward_hook(lambda *_: ran.append(1))
+    branches = HierarchicalBranches(5, backbone=backbone).double()
+    assert not ran
+    maps = [torch.randn(2, c, 8, 8).double() for c in (4, 6, 8)]
+    assert branches(maps)[0].dtype == torch.float64
+    assert not ran
+    assert len(backbone.layer3._forward_hooks) == 1
+
+
 def test_weights_are_not_the_backbones() -> None:
     backbone = small()
     branches = HierarchicalBranches(5, backbone=backbone)
