@@ -19,7 +19,9 @@ from mmkd.registry import MODELS  # noqa: E402
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'cls_baselines'
 PAIRS = sorted(
-    path.stem for path in (ROOT / 'configs/_base_/pairs').glob('*.py')
+    path.stem
+    for path in (ROOT / 'configs/_base_/pairs').glob('*.py')
+    if not path.stem.startswith('cpu_')
 )
 # method -> published weight
 WEIGHTS = dict(
