@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-
 LEAST = 1e-12  # points nearer than this coincide
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmkd.models.distillers.dry_run import rehearse, dry_run
+from mmkd.models.distillers.dry_run import dry_run, rehearse
 from mmkd.models.distillers.summary import summarize
 from mmkd.networks import build_network
 from mmkd.registry import MODELS
