@@ -22,6 +22,15 @@ def _fixed_torch_seed() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True, scope='module')
+def _no_default_scope() -> Iterator[None]:
+    """Undo what fixtures of modules and sessions do to mmengine's scope."""
+    DefaultScope._instance_dict.clear()
+    yield
+    DefaultScope._instance_dict.clear()
+
+
+@pytest.fixture(autouse=True)
 def _keep_default_scope() -> Iterator[None]:
     """Undo what built runners and configs do to mmengine's global scope."""
     scopes = DefaultScope._instance_dict
@@ -29,12 +38,6 @@ def _keep_default_scope() -> Iterator[None]:
     yield
     scopes.clear()
     scopes.update(before)
-
-
-_scope_per_module = pytest.fixture(autouse=True, scope='module')(
-    _keep_default_scope
-)
-_scope_per_test = pytest.fixture(autouse=True)(_keep_default_scope)
 
 
 @pytest.fixture(scope='session')
