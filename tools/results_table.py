@@ -15,6 +15,7 @@ import argparse
 import json
 import re
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 COLUMNS = (('val', 'last'), ('val', 'best'), ('test', 'last'),
@@ -30,12 +31,25 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--metric', default='mIoU')
     parser.add_argument('--baseline', help='config name that gains refer to')
     parser.add_argument('--order', nargs='*', help='config names, in order')
+    parser.add_argument(
+        '--no-val', action='store_true', help='validation data = test data'
+    )
+    parser.add_argument(
+        '--also',
+        nargs='*',
+        default=[],
+        metavar='METRIC',
+        help='further columns: the last validation value of these metrics',
+    )
     parser.add_argument('--readme', type=Path)
     return parser.parse_args()
 
 
-def read_run(path: Path, metric: str) -> dict:
-    """Return the four numbers of one run, its steps, minutes, hardware."""
+def read_run(path: Path, metric: str, also: Sequence[str] = ()) -> dict:
+    """Return the four numbers of one run, its steps, minutes, hardware.
+
+    Those of ``also`` are there where the run has them.
+    """
     lines = [json.loads(text) for text in path.read_text().splitlines()]
     tests = {line['test']: line for line in lines if 'test' in line}
     values = [
@@ -45,12 +59,22 @@ def read_run(path: Path, metric: str) -> dict:
     ]
     if not values or set(tests) != {'last', 'best'}:
         raise ValueError(f'{path} is not the log of a finished run')
-    return {
+    further = {
+        name: line[name]
+        for line in lines
+        for name in also
+        if name in line and 'test' not in line
+    }
+    return further | {
         ('val', 'last'): values[-1][1],
         ('val', 'best'): max(value for _, value in values),
         ('test', 'last'): tests['last'][metric],
         ('test', 'best'): tests['best'][metric],
         'steps': values[-1][0],
+        'unit': 'epochs'
+        if any('epoch' in line for line in lines)
+        and values[-1][0] == max(line.get('epoch', 0) for line in lines)
+        else 'iterations',
         'minutes': lines[-1]['minutes'],
         'hardware': lines[-1]['hardware'],
     }
@@ -68,7 +92,7 @@ def make_table(logs: Path, args: argparse.Namespace) -> str:
     """Return the table in Markdown."""
     runs = {
         folder.name: [
-            read_run(path, args.metric)
+            read_run(path, args.metric, args.also)
             for path in sorted(folder.glob('seed*.jsonl'))
         ]
         for folder in sorted(logs.iterdir())
@@ -76,14 +100,20 @@ def make_table(logs: Path, args: argparse.Namespace) -> str:
     }
     order = [name for name in args.order or sorted(runs) if name in runs]
     base = runs.get(args.baseline or '')
-    head = ['config', 'seeds', 'iterations']
-    head += [f'{split} {args.metric}, {which}' for split, which in COLUMNS]
+    columns = [c for c in COLUMNS if c[0] == 'test' or not args.no_val]
+    unit = next(iter(runs.values()))[0]['unit']
+    head = ['config', 'seeds', unit]
+    head += [f'{split} {args.metric}, {which}' for split, which in columns]
+    head += [f'{name}, last' for name in args.also]
     head += (['gain (test, last)'] if base else []) + ['minutes per run']
     rows = [head, ['---'] * len(head)]
     for name in order:
         group = runs[name]
         row = [f'`{name}`', str(len(group)), str(group[0]['steps'])]
-        row += [cell([run[column] for run in group]) for column in COLUMNS]
+        row += [cell([run[column] for run in group]) for column in columns]
+        for name in args.also:
+            known = [run[name] for run in group if name in run]
+            row.append(cell(known) if known else '-')
         if base:
             column = ('test', 'last')
             gain = statistics.mean(run[column] for run in group)
@@ -92,10 +122,11 @@ def make_table(logs: Path, args: argparse.Namespace) -> str:
         minutes = statistics.mean(run['minutes'] for run in group)
         rows.append([*row, f'{minutes:.0f}'])
     table = '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)
+    best = 'test' if args.no_val else 'validation'
     hardware = sorted({run['hardware'] for g in runs.values() for run in g})
     return (
         f'{table}\n\nMean ± sample standard deviation over seeds. "last": '
-        'last checkpoint; "best": the checkpoint with the best validation '
+        f'last checkpoint; "best": the checkpoint with the best {best} '
         f'value. Hardware: {"; ".join(hardware)}. Logs: `{logs.as_posix()}`.'
     )
 

@@ -85,3 +85,18 @@ def test_best_is_the_value_of_the_kept_checkpoint(logs) -> None:
     result = results_table.read_run(logs / 'base' / 'seed0.jsonl', 'mIoU')
     assert result[('val', 'best')] == 50 and result[('val', 'last')] == 40
     assert result[('test', 'best')] == 33 and result['steps'] == 20
+
+
+def test_cohorts_have_further_columns(logs, monkeypatch, capsys) -> None:
+    """A run in epochs, validated on the test data, with several peers."""
+    path = logs / 'taught' / 'seed0.jsonl'
+    lines = [json.loads(text) for text in path.read_text().splitlines()]
+    lines[0] |= {'epoch': 20, 'step': 500}
+    lines[2] |= {'ensemble/mIoU': 49.5}
+    path.write_text('\n'.join(map(json.dumps, lines)))
+    (logs / 'base').rename(logs / 'zero')
+    run(monkeypatch, logs, '--no-val', '--also', 'ensemble/mIoU')
+    head, _, taught, alone = capsys.readouterr().out.splitlines()[:4]
+    assert '| epochs |' in head and 'val mIoU' not in head
+    assert taught.split(' | ')[2:6] == ['20', '38.00', '38.00', '49.50']
+    assert alone.split(' | ')[5] == '-'
