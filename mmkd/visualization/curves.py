@@ -69,7 +69,9 @@ def plot_curves(
         axis.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
         axis.grid(alpha=0.3)
         axis.spines[['top', 'right']].set_visible(False)
-    axes[0].legend(frameon=False)
+    # One legend for all: where most curves are, the first of such panels.
+    fullest = max(axes, key=lambda axis: len(axis.get_lines()))
+    fullest.legend(frameon=False)
     figure.savefig(path, dpi=120)
 
 
