@@ -59,6 +59,7 @@ def read_run(path: Path, metric: str, also: Sequence[str] = ()) -> dict:
     ]
     if not values or set(tests) != {'last', 'best'}:
         raise ValueError(f'{path} is not the log of a finished run')
+    epochs = max(line.get('epoch', 0) for line in lines)
     further = {
         name: line[name]
         for line in lines
@@ -71,10 +72,7 @@ def read_run(path: Path, metric: str, also: Sequence[str] = ()) -> dict:
         ('test', 'last'): tests['last'][metric],
         ('test', 'best'): tests['best'][metric],
         'steps': values[-1][0],
-        'unit': 'epochs'
-        if any('epoch' in line for line in lines)
-        and values[-1][0] == max(line.get('epoch', 0) for line in lines)
-        else 'iterations',
+        'unit': 'epochs' if values[-1][0] == epochs else 'iterations',
         'minutes': lines[-1]['minutes'],
         'hardware': lines[-1]['hardware'],
     }

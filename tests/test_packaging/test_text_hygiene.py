@@ -46,5 +46,5 @@ def test_no_tracked_text_matches(pattern: re.Pattern[str]) -> None:
 
 def test_patterns_find_what_they_are_for() -> None:
     assert MACHINE_PATH.search('data in ' + '/home' + '/me/data')
-    assert not MACHINE_PATH.search('see project/work/notes')
+    assert not MACHINE_PATH.search('see project' + '/work' + '/notes')
     assert REGISTRY.search('https://' + 'pypi.' + 'org/simple')

@@ -30,6 +30,8 @@ from mmkd.utils.meta_copy import meta_copy
 
 if TYPE_CHECKING:
     from mmkd.models.distillers.offline import OfflineDistiller
+    from mmkd.models.distillers.online import OnlineDistiller
+
 
 BATCH = 2
 SIDE = 16  # largest height and width on which losses are tried
@@ -66,8 +68,8 @@ def dry_run(
     Raises:
         ValueError: an auxiliary head or a loss refuses its tensors.
     """
-    shape = tuple(input_shape or _default_shape(distiller))
-    rows = BATCH * _rows_per_image(distiller)
+    shape = tuple(input_shape or default_shape(distiller))
+    rows = BATCH * rows_per_image(distiller)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         try:
@@ -108,14 +110,18 @@ def _check_teacher_taps(
                 )
 
 
-def _default_shape(distiller: OfflineDistiller) -> tuple[int, ...]:
+def default_shape(
+    distiller: OfflineDistiller | OnlineDistiller,
+) -> tuple[int, ...]:
+    """Return (C, H, W): the size that the preprocessor pads to, or 224."""
     size = getattr(distiller.data_preprocessor, 'size', None)
     if isinstance(size, int):
         size = (size, size)
     return (3, *(size or (224, 224)))
 
 
-def _rows_per_image(distiller: OfflineDistiller) -> int:
+def rows_per_image(distiller: OfflineDistiller | OnlineDistiller) -> int:
+    """Return how many views the networks see of one image."""
     return getattr(distiller.views, 'num_rotations', 1)
 
 

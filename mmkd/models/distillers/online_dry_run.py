@@ -17,7 +17,9 @@ from mmkd.models.distillers.dry_run import (
     SIDE,
     CannotRehearseError,
     SideReport,
+    default_shape,
     rehearse,
+    rows_per_image,
 )
 from mmkd.models.distillers.shrink import Shrink, shapes_of
 from mmkd.models.exchanges.base import Exchange
@@ -69,10 +71,8 @@ def rehearse_peers(
     Raises:
         ValueError: a module before the last shared one is not shared.
     """
-    size = getattr(distiller.data_preprocessor, 'size', None)
-    size = (size, size) if isinstance(size, int) else size
-    shape = tuple(input_shape or (3, *(size or (224, 224))))
-    rows = BATCH * getattr(distiller.views, 'num_rotations', 1)
+    shape = tuple(input_shape or default_shape(distiller))
+    rows = BATCH * rows_per_image(distiller)
     reports = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

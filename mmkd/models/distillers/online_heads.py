@@ -14,6 +14,7 @@ from torch import nn
 
 from mmkd.models.cohorts.cohort import Cohort
 from mmkd.models.distillers.online_build import peer_config
+from mmkd.models.distillers.shrink import shapes_of
 from mmkd.models.distillers.sides import aux_head_inputs, build_aux_heads
 
 
@@ -92,12 +93,7 @@ def _run_head(
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             seen[name] = head(*inputs)
     except (ValueError, TypeError, RuntimeError) as error:
-        shapes = '; '.join(
-            str(tuple(value.shape))
-            if isinstance(value, torch.Tensor)
-            else str([tuple(entry.shape) for entry in value])
-            for value in inputs
-        )
+        shapes = '; '.join(shapes_of(value) for value in inputs)
         raise ValueError(
             f'aux_heads.{name} ({type(head).__name__}) does not fit its '
             f'input {shapes}: {error}'

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mmkd.models.distillers.batch import CohortBatch
+from mmkd.models.distillers.batch import stack_labels
 from mmkd.models.distillers.task_loss import loss_on_rows
 from mmkd.models.exchanges.base import Exchange
 from mmkd.taps import Tensors
@@ -70,10 +70,8 @@ def run_peers(
                     own = peer(view, data_samples, mode='loss')
                 else:
                     if id(view) not in rotated:
-                        labels = CohortBatch(data_samples, view.device)
-                        rotated[id(view)] = distiller.views(
-                            view, labels['labels']
-                        )
+                        labels = stack_labels(data_samples).to(view.device)
+                        rotated[id(view)] = distiller.views(view, labels)
                     images, run.view_labels = rotated[id(view)]
                     rows = distiller.views.task_rows(len(view))
                     own = loss_on_rows(

@@ -10,6 +10,7 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from torch import nn
 
+from mmkd.models.exchanges.base import Exchange
 from mmkd.registry import MODEL_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def require_phases(distiller: OnlineDistiller) -> None:
         ValueError: mmengine's own wrapper of several processes is used.
     """
     acts = any(
-        type(e).after_step is not _base_after_step()
+        type(e).after_step is not Exchange.after_step
         for e in distiller.exchanges
     )
     if (
@@ -147,12 +148,6 @@ def require_phases(distiller: OnlineDistiller) -> None:
             'for several processes skips: add model_wrapper_cfg=dict('
             "type='mmkd.PhasedDistributedDataParallel') to the config"
         )
-
-
-def _base_after_step() -> Any:
-    from mmkd.models.exchanges.base import Exchange
-
-    return Exchange.after_step
 
 
 @MODEL_WRAPPERS.register_module()
