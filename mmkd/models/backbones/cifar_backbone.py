@@ -107,13 +107,14 @@ class CIFARBackbone(BaseModule):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the maps of the stages in ``out_indices``."""
-        stem, *stages = self.stage_names[: self.num_stages + 1]
-        stages[-1] = (*stages[-1], *self.tail_names)
+        names = list(self.stage_names[: self.num_stages + 1])
+        names[-1] = (*names[-1], *self.tail_names)
+        stem, stages = names[0], names[1:]
         maps = []
         for name in stem:
             x = getattr(self, name)(x)
-        for index, names in enumerate(stages):
-            for name in names:
+        for index, stage in enumerate(stages):
+            for name in stage:
                 x = getattr(self, name)(x)
             if index in self.out_indices:
                 maps.append(x)
