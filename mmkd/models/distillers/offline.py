@@ -16,9 +16,11 @@ from mmkd.models.distillers.dry_run import dry_run as run_dry
 from mmkd.models.distillers.loss_terms import build_losses
 from mmkd.models.distillers.sides import (
     build_aux_heads,
+    check_names,
     named_tensors,
     names_needed,
     paths_by_side,
+    refuse_idle,
     require_paths,
 )
 from mmkd.models.distillers.summary import summarize
@@ -121,32 +123,13 @@ class OfflineDistiller(BaseDistiller):
 
     def _bind(self, taps: dict[str, Any], aux: dict[str, Any]) -> None:
         """Connect losses, auxiliary heads and taps on both sides."""
-        for name, config in aux.items():
-            if 'on' not in config:
-                raise KeyError(
-                    f'aux_heads.{name} has no key "on": name the tap it reads'
-                )
-            if name in taps:
-                raise ValueError(
-                    f'"{name}" is both a tap and an auxiliary head: rename one'
-                )
-        known = [*taps, *aux]
         student_wanted = [n for term in self.terms for n in term.student]
-        for name in [
-            *student_wanted,
-            *(n for term in self.terms for n in term.teacher),
-        ]:
-            if name not in known:
-                raise KeyError(
-                    f'losses read "{name}", which is neither in taps nor in '
-                    f'aux_heads; known: {", ".join(known) or "none"}'
-                )
-        for name in names_needed(list(aux), aux)[0]:
-            if name not in taps:
-                raise KeyError(
-                    f'aux_heads read "{name}", which is neither in taps nor '
-                    f'in aux_heads; known: {", ".join(known) or "none"}'
-                )
+        teacher_wanted = [n for term in self.terms for n in term.teacher]
+        check_names(
+            {n: f'losses read "{n}"' for n in student_wanted + teacher_wanted},
+            taps,
+            aux,
+        )
         paths = {
             side: {
                 name: path[side]
@@ -158,9 +141,7 @@ class OfflineDistiller(BaseDistiller):
         self.student_wanted = list(dict.fromkeys(student_wanted))
         tap_names, head_names = names_needed(self.student_wanted, aux)
         require_paths(tap_names, paths['student'], 'student')
-        of_teacher = names_needed(
-            [name for term in self.terms for name in term.teacher], aux
-        )[0]
+        of_teacher = names_needed(teacher_wanted, aux)[0]
         self.student_taps = Taps(
             self.student,
             {
@@ -183,12 +164,7 @@ class OfflineDistiller(BaseDistiller):
             )
             teacher.attach(paths['teacher'], aux, list(dict.fromkeys(wanted)))
             head_names += list(teacher.aux_heads)
-        idle = sorted(set(aux) - set(head_names))
-        if idle:
-            raise ValueError(
-                f'aux_heads.{idle[0]} is read by no loss: remove it or name '
-                'it in the "on" of a loss'
-            )
+        refuse_idle(aux, head_names, 'loss')
 
     def _freeze_student(self, checkpoint: str, has_heads: bool) -> None:
         if not has_heads:

@@ -10,7 +10,11 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
 from mmkd.models.cohorts.cohort import Cohort
-from mmkd.models.distillers.sides import names_needed
+from mmkd.models.distillers.sides import (
+    check_names,
+    names_needed,
+    refuse_idle,
+)
 from mmkd.models.exchanges.base import Exchange
 from mmkd.networks import network_dict
 from mmkd.taps import Taps
@@ -182,41 +186,15 @@ def names_read(
         KeyError, ValueError: a name that nothing gives, or a head that
             nothing reads.
     """
-    known = ', '.join([*taps, *aux]) or 'none'
-    wanted: dict[str, None] = {}
-    for exchange in exchanges:
-        for role, name in exchange.on.items():
-            if name not in taps and name not in aux:
-                raise KeyError(
-                    f'exchange {type(exchange).__name__} reads "{name}" '
-                    f'(on.{role}), which is neither in taps nor in '
-                    f'aux_heads; known: {known}; correct it'
-                )
-            wanted[name] = None
+    wanted = {
+        name: f'exchange {type(exchange).__name__} reads "{name}" (on.{role})'
+        for exchange in exchanges
+        for role, name in exchange.on.items()
+    }
     needed: dict[str, None] = {}
     for index in range(count):
         heads = peer_config('aux_heads', aux, index, count)
-        for name, config in heads.items():
-            if 'on' not in config:
-                raise KeyError(
-                    f'aux_heads.{name} has no key "on": name the tap it reads'
-                )
-            if name in taps:
-                raise ValueError(
-                    f'"{name}" is both a tap and an auxiliary head: rename one'
-                )
-        tap_names, head_names = names_needed(list(wanted), heads)
-        for name in tap_names:
-            if name not in taps:
-                raise KeyError(
-                    f'aux_heads read "{name}", which is neither in taps nor '
-                    f'in aux_heads; known: {known}; correct their "on"'
-                )
-        needed |= dict.fromkeys(head_names)
-    idle = sorted(set(aux) - set(needed))
-    if idle:
-        raise ValueError(
-            f'aux_heads.{idle[0]} is read by no exchange: remove it or name '
-            'it in the "on" of an exchange'
-        )
+        check_names(wanted, taps, heads)
+        needed |= dict.fromkeys(names_needed(list(wanted), heads)[1])
+    refuse_idle(aux, needed, 'exchange')
     return list(wanted), list(needed)

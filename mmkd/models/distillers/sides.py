@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mmengine.model import ModuleDict
@@ -98,6 +98,58 @@ def names_needed(
     for name in wanted:
         visit(name, ())
     return taps, heads
+
+
+def check_names(
+    wanted: Mapping[str, str],
+    taps: Mapping[str, Any],
+    aux: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Refuse what cannot be read by name.
+
+    Args:
+        wanted: name -> who reads it, as the beginning of a message.
+        taps: the config's ``taps``.
+        aux: the config's ``aux_heads``.
+
+    Raises:
+        KeyError: nothing gives a name, or a head has no ``on``.
+        ValueError: a name stands twice, or heads read each other.
+    """
+    for name, config in aux.items():
+        if 'on' not in config:
+            raise KeyError(
+                f'aux_heads.{name} has no key "on": name the tap it reads'
+            )
+        if name in taps:
+            raise ValueError(
+                f'"{name}" is both a tap and an auxiliary head: rename one'
+            )
+    inputs = names_needed(list(aux), aux)[0]
+    readers = {name: f'aux_heads read "{name}"' for name in inputs}
+    known = [*taps, *aux]
+    for name, reader in {**wanted, **readers}.items():
+        if name not in known:
+            raise KeyError(
+                f'{reader}, which is neither in taps nor in aux_heads; '
+                f'known: {", ".join(known) or "none"}; correct this "on"'
+            )
+
+
+def refuse_idle(
+    aux: Mapping[str, Any], used: Collection[str], reader: str
+) -> None:
+    """Refuse auxiliary heads that are not in ``used``.
+
+    Raises:
+        ValueError: there is one; ``reader`` says what should read it.
+    """
+    idle = sorted(set(aux) - set(used))
+    if idle:
+        raise ValueError(
+            f'aux_heads.{idle[0]} is read by no {reader}: remove it, or '
+            'name it in the "on" of one'
+        )
 
 
 def paths_by_side(taps: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -117,7 +117,7 @@ def other_pixels() -> Any:
                 aux_heads=dict(logits=dict(LINEAR, on='maps')),
             ),
             KeyError,
-            'aux_heads read "maps".*known: feats, logits; correct their "on"',
+            'aux_heads read "maps".*known: feats, logits; correct this "on"',
         ),
         (
             dict(
