@@ -10,6 +10,8 @@ from mmengine.dist import all_reduce, get_world_size
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmkd.utils.modes import keep_modes
+
 
 @torch.no_grad()
 def recalibrate_batch_norm(
@@ -30,27 +32,25 @@ def recalibrate_batch_norm(
     Returns:
         Number of batch norms.
     """
-    modes = {module: module.training for module in model.modules()}
-    model.train()
-    norms = [
-        module
-        for module in model.modules()
-        if isinstance(module, _BatchNorm)
-        and module.training
-        and module.track_running_stats
-    ]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean
-    try:
-        for batch in batches:
-            forward(batch)
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        for module, mode in modes.items():
-            module.training = mode
+    with keep_modes(model):
+        model.train()
+        norms = [
+            module
+            for module in model.modules()
+            if isinstance(module, _BatchNorm)
+            and module.training
+            and module.track_running_stats
+        ]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the plain mean
+        try:
+            for batch in batches:
+                forward(batch)
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
     if get_world_size() > 1:
         for norm in norms:
             all_reduce(norm.running_mean, 'mean')

@@ -19,6 +19,7 @@ from mmkd.models.exchanges.knowledge_collaboration_exchange import (
     KnowledgeCollaborationExchange,
 )
 from mmkd.registry import HOOKS
+from mmkd.utils.modes import evaluating
 
 
 @HOOKS.register_module()
@@ -119,7 +120,6 @@ class HeldOutWeightsHook(Hook):
                 )
 
 
-@torch.no_grad()
 def held_out_covariance(model: Any, dataloader: Any) -> torch.Tensor:
     """Return the mean of <p_i - onehot, p_j - onehot>, (M, M).
 
@@ -132,19 +132,14 @@ def held_out_covariance(model: Any, dataloader: Any) -> torch.Tensor:
     Raises:
         TypeError: the predictions carry no class probabilities of peers.
     """
-    modes = {module: module.training for module in model.modules()}
     total, count = torch.zeros(()), torch.zeros(())
-    model.eval()
-    try:
+    with evaluating(model):
         for data in dataloader:
             samples = model.val_step(data)
             scores = torch.stack([_scores(sample) for sample in samples], 1)
             labels = torch.cat([sample.gt_label for sample in samples])
             total = total + error_products(scores.cpu(), labels.cpu())
             count = count + len(samples)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     device = next(model.parameters()).device
     total, count = total.to(device), count.to(device)
     all_reduce(total)

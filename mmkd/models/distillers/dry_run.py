@@ -27,6 +27,7 @@ from mmkd.models.distillers.sides import (
 )
 from mmkd.taps import Taps, Tensors
 from mmkd.utils.meta_copy import meta_copy
+from mmkd.utils.modes import evaluating
 
 if TYPE_CHECKING:
     from mmkd.models.distillers.offline import OfflineDistiller
@@ -39,6 +40,29 @@ SIDE = 16  # largest height and width on which losses are tried
 
 class CannotRehearseError(Exception):
     """The network does not run on the input of the rehearsal."""
+
+
+class DummyBatch(BatchInfo):
+    """Labels and progress of a batch that does not exist.
+
+    Args:
+        size: (N,), or (N, H, W) of label maps.
+        rows: number of view labels.
+    """
+
+    def __init__(self, size: Sequence[int], rows: int) -> None:
+        super().__init__(None, torch.device('cpu'))
+        self._values = dict(
+            labels=torch.zeros(*size, dtype=torch.long),
+            view_labels=torch.zeros(rows, dtype=torch.long),
+            sample_idx=torch.arange(size[0]),
+            epoch=0,
+            iteration=0,
+        )
+
+    def hard_loss(self, logits: Any) -> torch.Tensor:
+        """Return zero."""
+        return torch.zeros(())
 
 
 @dataclass
@@ -149,21 +173,13 @@ def _try_losses(
     distiller: OfflineDistiller, report: DryRunReport, rows: int
 ) -> None:
     sides = [report.student.taps, *(side.taps for side in report.teachers)]
-    modules = [distiller.losses, distiller.aux_heads]
-    training = {m: m.training for top in modules for m in top.modules()}
-    for top in modules:
-        top.eval()
-    try:
-        with torch.no_grad():
-            try:
-                small = Shrink(sides, report.input_shape, SIDE)
-                _try_terms(distiller, report, rows, small)
-            except ValueError:  # some modules need the true sizes
-                true = Shrink(sides, report.input_shape)
-                _try_terms(distiller, report, rows, true)
-    finally:
-        for module, mode in training.items():
-            module.training = mode
+    with evaluating(distiller.losses, distiller.aux_heads):
+        try:
+            small = Shrink(sides, report.input_shape, SIDE)
+            _try_terms(distiller, report, rows, small)
+        except ValueError:  # some modules need the true sizes
+            true = Shrink(sides, report.input_shape)
+            _try_terms(distiller, report, rows, true)
 
 
 def _try_terms(
@@ -192,7 +208,10 @@ def _try_terms(
                 },
             )
         )
-    info = _dummy_info(distiller, rows, shrink)
+    size: tuple[int, ...] = (BATCH,)
+    if hasattr(distiller.student, 'decode_head'):
+        size = (BATCH, *shrink.size)
+    info = DummyBatch(size, rows)
     for term in distiller.terms:
         student = sides[0]
         taught = sides[1 + term.teacher_index] if len(sides) > 1 else {}
@@ -250,21 +269,3 @@ def _try_heads(
                 f'fit its input {"; ".join(inputs)}: {error}'
             ) from error
     return taps
-
-
-def _dummy_info(
-    distiller: OfflineDistiller, rows: int, shrink: Shrink
-) -> BatchInfo:
-    info = BatchInfo(None, torch.device('cpu'))
-    size: tuple[int, ...] = (BATCH,)
-    if hasattr(distiller.student, 'decode_head'):
-        size = (BATCH, *shrink.size)
-    zeros = torch.zeros(size, dtype=torch.long)
-    info._values = dict(
-        labels=zeros,
-        view_labels=torch.zeros(rows, dtype=torch.long),
-        sample_idx=torch.arange(BATCH),
-        epoch=0,
-        iteration=0,
-    )
-    return info

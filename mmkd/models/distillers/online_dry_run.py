@@ -11,11 +11,11 @@ import torch
 from mmengine.logging import print_log
 from torch import nn
 
-from mmkd.models.distillers.batch import BatchInfo
 from mmkd.models.distillers.dry_run import (
     BATCH,
     SIDE,
     CannotRehearseError,
+    DummyBatch,
     SideReport,
     default_shape,
     rehearse,
@@ -25,6 +25,7 @@ from mmkd.models.distillers.shrink import Shrink, shapes_of
 from mmkd.models.exchanges.base import Exchange
 from mmkd.models.exchanges.transfer import CohortSpec
 from mmkd.utils.meta_copy import meta_copy
+from mmkd.utils.modes import evaluating
 
 if TYPE_CHECKING:
     from mmkd.models.distillers.online import OnlineDistiller
@@ -159,24 +160,6 @@ def cohort_spec(
     )
 
 
-class _DummyBatch(BatchInfo):
-    """Labels and progress of a batch that does not exist."""
-
-    def __init__(self, labels: torch.Tensor) -> None:
-        super().__init__(None, torch.device('cpu'))
-        self._values = dict(
-            labels=labels,
-            view_labels=torch.zeros(len(labels), dtype=torch.long),
-            sample_idx=torch.arange(len(labels)),
-            epoch=0,
-            iteration=0,
-        )
-
-    def hard_loss(self, logits: Any) -> torch.Tensor:
-        """Return zero."""
-        return torch.zeros(())
-
-
 def try_exchanges(
     distiller: OnlineDistiller, report: Sequence[PeerReport]
 ) -> None:
@@ -199,12 +182,9 @@ def try_exchanges(
         first = next(iter(peers[0].values()))
         first = first if isinstance(first, torch.Tensor) else first[0]
         size = (len(first), *first.shape[2:])
-        labels = torch.zeros(size, dtype=torch.long)
-        training = {m: m.training for m in exchange.modules()}
-        exchange.eval()
+        batch = DummyBatch(size, len(first))
         try:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                batch = _DummyBatch(labels)
+            with evaluating(exchange), torch.random.fork_rng(devices=[]):
                 _check_names(exchange, exchange.auxiliary(peers, batch))
                 for phase in (None, *exchange.phases):
                     exchange(peers, batch, phase)
@@ -225,9 +205,6 @@ def try_exchanges(
                 f'tensors [{"; ".join(seen)}]: {error} (found by the dry '
                 'run; model.dry_run=False skips it)'
             ) from error
-        finally:
-            for module, mode in training.items():
-                module.training = mode
 
 
 def _check_names(exchange: Exchange, aux: Mapping[str, Any]) -> None:

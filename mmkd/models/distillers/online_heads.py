@@ -16,6 +16,7 @@ from mmkd.models.cohorts.cohort import Cohort
 from mmkd.models.distillers.online_build import peer_config
 from mmkd.models.distillers.shrink import shapes_of
 from mmkd.models.distillers.sides import aux_head_inputs, build_aux_heads
+from mmkd.utils.modes import evaluating
 
 
 def build_peer_heads(
@@ -87,10 +88,8 @@ def _run_head(
     ]
     if any(value is None for value in inputs):
         return
-    training = {module: module.training for module in head.modules()}
-    head.eval()
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with evaluating(head), torch.random.fork_rng(devices=[]):
             seen[name] = head(*inputs)
     except (ValueError, TypeError, RuntimeError) as error:
         shapes = '; '.join(shapes_of(value) for value in inputs)
@@ -98,6 +97,3 @@ def _run_head(
             f'aux_heads.{name} ({type(head).__name__}) does not fit its '
             f'input {shapes}: {error}'
         ) from error
-    finally:
-        for module, mode in training.items():
-            module.training = mode
