@@ -38,6 +38,8 @@ TASK_MODULES: dict[str, tuple[str, str]] = {
         'mmkd.models.data_preprocessors.multi_view',
         'mmpretrain',
     ),
+    'STL10': ('mmkd.datasets.stl10', 'mmpretrain'),
+    'TinyImageNet': ('mmkd.datasets.tiny_imagenet', 'mmpretrain'),
     'ResNetV1s': ('mmkd.models.backbones.resnet_v1s', 'mmseg'),
     'SyntheticClsDataset': ('mmkd.testing.cls_dataset', 'mmpretrain'),
     'SyntheticSegDataset': ('mmkd.testing.seg_dataset', 'mmseg'),
