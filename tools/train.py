@@ -100,6 +100,18 @@ def use_mixed_precision(config: Config) -> None:
             config.optim_wrapper.pop(key, None)
 
 
+def check_batch_size(config: Config) -> None:
+    """Refuse a sampler that forms batches of another size than the loader."""
+    loader = config.get('train_dataloader') or {}
+    formed = (loader.get('sampler') or {}).get('batch_size')
+    if formed not in (None, loader.get('batch_size')):
+        raise ValueError(
+            f'train_dataloader.sampler.batch_size={formed}, but '
+            f'train_dataloader.batch_size={loader.get("batch_size")}: the '
+            "sampler's groups would be torn apart; set both alike"
+        )
+
+
 def check_resumed(runner: Runner) -> None:
     """Refuse to resume from a file of another model.
 
@@ -130,6 +142,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors(full=args.traceback):
         config = load_run_config(args)
         apply_arguments(config, args)
+        check_batch_size(config)
         runner = build_runner(config)
         check_resumed(runner)
         runner.train()

@@ -127,6 +127,10 @@ def test_mixed_precision_of_a_foreign_wrapper(toy, tool, error_line):
         (['model.taps.logits=decode_head.conv'], ['tap logits', 'conv_seg']),
         (['model.losses.kd.type=mmkd.KLDiv'], ['mmkd.KLDiv']),
         (['model.student.backbone.dept=18'], ['dept']),
+        (
+            ['train_dataloader.sampler.batch_size=3'],
+            ['sampler.batch_size=3', 'train_dataloader.batch_size=2'],
+        ),
     ],
 )
 def test_mistakes_in_options_give_one_line(
