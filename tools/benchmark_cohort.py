@@ -46,7 +46,7 @@ from mmkd.testing.steps_by_hand import exchange_step  # noqa: E402
 from mmkd.utils.errors import one_line_errors  # noqa: E402
 from mmkd.utils.setup import (  # noqa: E402
     add_config_arguments,
-    apply_options,
+    add_input_shape,
     read_config,
 )
 
@@ -58,12 +58,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_config_arguments(parser)
     parser.add_argument('--peers', nargs='+', type=int, default=[2, 3, 4, 6])
     parser.add_argument('--steps', type=int, default=10)
-    parser.add_argument(
-        '--input-shape',
-        nargs=3,
-        type=int,
-        metavar=('C', 'H', 'W'),
-        help='synthetic scenes of this size instead of the training data',
+    add_input_shape(
+        parser, 'synthetic scenes of this size instead of the training data'
     )
     parser.add_argument(
         '--batch-size', type=int, help='default: that of train_dataloader'
@@ -173,8 +169,7 @@ def describe(result: dict[str, Any]) -> str:
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     args = parse_args(argv)
     with one_line_errors(full=args.traceback):
-        config = read_config(args.config)
-        apply_options(config, args.cfg_options)
+        config = read_config(args.config, args.cfg_options)
         result = benchmark(config, args)
     print(describe(result))
     if args.json is not None:

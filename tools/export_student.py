@@ -20,8 +20,9 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
 from mmkd.utils.errors import one_line_errors  # noqa: E402
 from mmkd.utils.export import ExportReport, export_student  # noqa: E402
 from mmkd.utils.setup import (  # noqa: E402
+    add_checkpoint_arguments,
     add_config_arguments,
-    apply_options,
+    add_input_shape,
     read_config,
 )
 
@@ -29,7 +30,7 @@ from mmkd.utils.setup import (  # noqa: E402
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Export a student.')
     add_config_arguments(parser)
-    parser.add_argument('checkpoint', help='of a distiller or of a network')
+    add_checkpoint_arguments(parser)
     parser.add_argument(
         '--out', help='default: student.pth beside the checkpoint'
     )
@@ -40,21 +41,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='FILE',
         help='write ONNX too; default name: that of --out with .onnx',
     )
-    parser.add_argument(
-        '--input-shape',
-        nargs=3,
-        type=int,
-        metavar=('C', 'H', 'W'),
-        help='input on which outputs are compared, and that of ONNX',
-    )
-    parser.add_argument(
-        '--peer', type=int, help='of a cohort; default: the deployed one'
-    )
-    parser.add_argument(
-        '--allow-pickle',
-        action='store_true',
-        help='read a checkpoint that holds more than weights; only for files '
-        'you trust',
+    add_input_shape(
+        parser, 'input on which outputs are compared, and that of ONNX'
     )
     return parser.parse_args(argv)
 
@@ -62,8 +50,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> ExportReport:
     args = parse_args(argv)
     with one_line_errors(full=args.traceback):
-        config = read_config(args.config)
-        apply_options(config, args.cfg_options)
+        config = read_config(args.config, args.cfg_options)
         out = Path(args.out or Path(args.checkpoint).parent / 'student.pth')
         if out.resolve() == Path(args.checkpoint).resolve():
             raise ValueError(

@@ -30,7 +30,7 @@ from mmkd.utils.export import deployed_network  # noqa: E402
 from mmkd.utils.raw_outputs import random_inputs, raw_outputs  # noqa: E402
 from mmkd.utils.setup import (  # noqa: E402
     add_config_arguments,
-    apply_options,
+    add_input_shape,
     read_config,
 )
 
@@ -165,17 +165,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--filter', default='', help='only paths or classes with this text'
     )
-    parser.add_argument(
-        '--input-shape', nargs=3, type=int, metavar=('C', 'H', 'W')
-    )
+    add_input_shape(parser, 'of each image')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors(full=args.traceback):
-        config = read_config(args.config)
-        apply_options(config, args.cfg_options)
+        config = read_config(args.config, args.cfg_options)
         for role, spec in networks(config).items():
             rows, shape = list_modules(spec, args.input_shape)
             rows = [

@@ -39,7 +39,7 @@ from mmkd.evaluation.similarity import (  # noqa: E402
     similarity_matrix,
 )
 from mmkd.utils.errors import one_line_errors  # noqa: E402
-from mmkd.utils.setup import read_config  # noqa: E402
+from mmkd.utils.setup import add_allow_pickle, read_config  # noqa: E402
 from mmkd.visualization import (  # noqa: E402
     peer_curves,
     plot_curves,
@@ -97,6 +97,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
             help='names, labels or ranges (0-9); default: all',
         )
         add_data_arguments(each)
+        add_allow_pickle(each)
     for name, each in tasks.choices.items():
         each.add_argument('--out', default=f'{name}.png', help='PNG file')
         each.add_argument('--traceback', action='store_true')

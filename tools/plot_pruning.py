@@ -23,6 +23,7 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
 from mmkd.pruning.measure import read_measurements  # noqa: E402
 from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
 from mmkd.utils.errors import one_line_errors  # noqa: E402
+from mmkd.utils.setup import add_allow_pickle  # noqa: E402
 from mmkd.visualization.pruning import (  # noqa: E402
     plot_filter_norms,
     plot_tradeoff,
@@ -47,12 +48,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     zeros = tasks.add_parser('zeros', help='zero filters of every layer')
     zeros.add_argument('checkpoints', nargs='+', metavar='[NAME=]CHECKPOINT')
-    zeros.add_argument(
-        '--allow-pickle',
-        action='store_true',
-        help='read a checkpoint that holds more than weights; only for files '
-        'you trust',
-    )
+    add_allow_pickle(zeros)
     trade = tasks.add_parser('tradeoff', help='accuracy against FLOPs')
     trade.add_argument('logs')
     trade.add_argument('--metric', default='accuracy/top1')

@@ -20,8 +20,9 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
 from mmkd.pruning.export import CompactExport, export_compact  # noqa: E402
 from mmkd.utils.errors import one_line_errors  # noqa: E402
 from mmkd.utils.setup import (  # noqa: E402
+    add_checkpoint_arguments,
     add_config_arguments,
-    apply_options,
+    add_input_shape,
     read_config,
 )
 
@@ -31,16 +32,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         description='Remove the zero filters of a pruned network.'
     )
     add_config_arguments(parser)
-    parser.add_argument('checkpoint', help='of a distiller or of a network')
+    add_checkpoint_arguments(parser)
     parser.add_argument(
         '--out', help='folder; default: compact beside the checkpoint'
     )
-    parser.add_argument(
-        '--input-shape',
-        nargs=3,
-        type=int,
-        metavar=('C', 'H', 'W'),
-        help='input on which outputs are compared and costs are measured',
+    add_input_shape(
+        parser, 'input on which outputs are compared and costs are measured'
     )
     parser.add_argument(
         '--residual',
@@ -80,23 +77,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         default=20,
         help='forward passes per network whose time is measured; 0: none',
     )
-    parser.add_argument(
-        '--peer', type=int, help='of a cohort; default: the deployed one'
-    )
-    parser.add_argument(
-        '--allow-pickle',
-        action='store_true',
-        help='read a checkpoint that holds more than weights; only for files '
-        'you trust',
-    )
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> CompactExport:
     args = parse_args(argv)
     with one_line_errors(full=args.traceback):
-        config = read_config(args.config)
-        apply_options(config, args.cfg_options)
+        config = read_config(args.config, args.cfg_options)
         export = export_compact(
             config,
             args.checkpoint,

@@ -27,6 +27,7 @@ from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
 from mmkd.utils.errors import one_line_errors  # noqa: E402
 from mmkd.utils.export import deployed_network  # noqa: E402
 from mmkd.utils.setup import (  # noqa: E402
+    add_checkpoint_arguments,
     add_run_arguments,
     build_runner,
     load_run_config,
@@ -51,7 +52,6 @@ DRAWING: dict[str, tuple[str, dict[str, Any]]] = dict(
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint.')
     add_run_arguments(parser)
-    parser.add_argument('checkpoint', help='of a network or of a distiller')
     parser.add_argument(
         '--out', help='metrics to FILE.json, or all predictions to FILE.pkl'
     )
@@ -61,19 +61,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        '--peer', type=int, help='of a cohort; default: the deployed one'
-    )
-    which.add_argument(
         '--all-peers',
         action='store_true',
         help='test the whole cohort in one pass (evaluator: mmkd.PeerMetric)',
     )
-    parser.add_argument(
-        '--allow-pickle',
-        action='store_true',
-        help='read a checkpoint that holds more than weights; only for files '
-        'you trust',
-    )
+    add_checkpoint_arguments(parser, which)
     return parser.parse_args(argv)
 
 

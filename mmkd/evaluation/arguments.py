@@ -12,8 +12,8 @@ from torch import nn
 
 from mmkd.evaluation.features import frozen_network
 from mmkd.utils.setup import (
+    add_checkpoint_arguments,
     add_config_arguments,
-    apply_options,
     read_config,
 )
 
@@ -21,14 +21,11 @@ from mmkd.utils.setup import (
 def add_transfer_arguments(parser: argparse.ArgumentParser) -> None:
     """Add a network's config and weights, the data, and the output."""
     add_config_arguments(parser)
-    parser.add_argument('checkpoint', help='weights of the network')
+    add_checkpoint_arguments(parser)
     parser.add_argument(
         'data',
         help='config with the dataloaders; its data_preprocessor, if any, '
         "replaces the network's",
-    )
-    parser.add_argument(
-        '--peer', type=int, help='of a cohort; default: the deployed one'
     )
     parser.add_argument('--out', help='JSON file for the results')
     add_data_arguments(parser)
@@ -46,25 +43,16 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--device', default='cpu', help='e.g. cuda:0')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument(
-        '--allow-pickle',
-        action='store_true',
-        help='read a checkpoint that holds more than weights; only for files '
-        'you trust',
-    )
 
 
 def read_data_config(args: argparse.Namespace) -> Config:
     """Return the data config with the changes of the command line."""
-    data = read_config(args.data)
-    apply_options(data, args.data_options)
-    return data
+    return read_config(args.data, args.data_options)
 
 
 def transfer_network(args: argparse.Namespace, data: Config) -> nn.Module:
     """Return the frozen network of the command line."""
-    config = read_config(args.config)
-    apply_options(config, args.cfg_options)
+    config = read_config(args.config, args.cfg_options)
     return frozen_network(
         config,
         args.checkpoint,

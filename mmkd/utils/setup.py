@@ -73,6 +73,44 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
+def add_checkpoint_arguments(
+    parser: argparse.ArgumentParser,
+    peers: argparse._ActionsContainer | None = None,
+) -> None:
+    """Add the arguments of the tools that read a checkpoint.
+
+    Args:
+        parser: of the tool.
+        peers: its group for the choice of a peer, if it has one.
+    """
+    parser.add_argument('checkpoint', help='of a network or of a distiller')
+    (peers or parser).add_argument(
+        '--peer', type=int, help='of a cohort; default: the deployed one'
+    )
+    add_allow_pickle(parser)
+
+
+def add_allow_pickle(parser: argparse.ArgumentParser) -> None:
+    """Add ``--allow-pickle`` (see `read_checkpoint`)."""
+    parser.add_argument(
+        '--allow-pickle',
+        action='store_true',
+        help='read a checkpoint that holds more than weights; only for files '
+        'you trust',
+    )
+
+
+def add_input_shape(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """Add ``--input-shape``, an input for this purpose."""
+    parser.add_argument(
+        '--input-shape',
+        nargs=3,
+        type=int,
+        metavar=('C', 'H', 'W'),
+        help=purpose,
+    )
+
+
 def load_run_config(args: argparse.Namespace) -> Config:
     """Return the config of a tool's arguments, ready for a Runner.
 
@@ -81,8 +119,7 @@ def load_run_config(args: argparse.Namespace) -> Config:
         KeyError: ``--cfg-options`` names an unknown top-level key.
         ValueError: the config cannot be read.
     """
-    config = read_config(args.config)
-    apply_options(config, args.cfg_options)
+    config = read_config(args.config, args.cfg_options)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config.launcher = args.launcher
     if args.work_dir is not None:
@@ -92,10 +129,13 @@ def load_run_config(args: argparse.Namespace) -> Config:
     return config
 
 
-def read_config(name: str) -> Config:
-    """Load a config; whatever is wrong in the file is a ValueError."""
+def read_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
+    """Load a config and merge ``--cfg-options`` (see `apply_options`).
+
+    Whatever is wrong in the file is a ValueError.
+    """
     try:
-        return load_config(name)
+        config = load_config(name)
     except (FileNotFoundError, ImportError):
         raise
     except Exception as error:  # a config is a program: anything may happen
@@ -103,6 +143,8 @@ def read_config(name: str) -> Config:
             f'config="{name}" cannot be read: {type(error).__name__}: '
             f'{error}; correct the file or its _base_'
         ) from error
+    apply_options(config, options or {})
+    return config
 
 
 def apply_options(config: Config, options: Mapping[str, Any]) -> None:
