@@ -5,6 +5,24 @@ from __future__ import annotations
 import torch
 
 
+class FirstGpuBatches:
+    """Says whether to look at the values of a tensor.
+
+    On a GPU, that makes the host wait for the device: only the first
+    batches are looked at there.
+    """
+
+    def __init__(self, count: int = 10) -> None:
+        self._left = count
+
+    def __call__(self, tensor: torch.Tensor) -> bool:
+        """Count a batch; return whether to look at it."""
+        if not tensor.is_cuda:
+            return True
+        self._left -= 1
+        return self._left >= 0
+
+
 def is_integer(tensor: torch.Tensor) -> bool:
     """Return whether ``tensor`` holds integers (booleans are none)."""
     kind = tensor.dtype

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from mmkd.utils.indices import check_index, check_labels, is_integer
+from mmkd.utils.indices import (
+    FirstGpuBatches,
+    check_index,
+    check_labels,
+    is_integer,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,3 +41,10 @@ def test_index():
     for wrong in ([5], [-1, 0]):
         with pytest.raises(ValueError, match='num_samples=5'):
             check_index('Loss', 'index', torch.tensor(wrong), 5)
+
+
+def test_only_the_first_batches_are_looked_at_on_a_gpu():
+    may_look = FirstGpuBatches(2)
+    on_gpu = SimpleNamespace(is_cuda=True)
+    assert [may_look(on_gpu) for _ in range(3)] == [True, True, False]
+    assert may_look(torch.zeros(1))

@@ -10,6 +10,7 @@ from mmengine.model import BaseModel
 from torch import nn
 
 from mmkd.taps import Tensors
+from mmkd.utils.indices import FirstGpuBatches
 
 # Keys of ordinary networks: their presence means a missing ``_delete_=True``.
 _NETWORK_KEYS = {
@@ -54,7 +55,7 @@ class BaseDistiller(BaseModel):
             data_preprocessor=data_preprocessor, init_cfg=init_cfg
         )
         self.check_labels = check_labels
-        self._steps_checked = 0
+        self._may_look = FirstGpuBatches()
 
     @property
     def deployed(self) -> nn.Module:
@@ -124,10 +125,8 @@ class BaseDistiller(BaseModel):
         labels = None if num_classes is None else _labels_or_none(samples)
         if num_classes is None or labels is None or not labels.numel():
             return
-        if labels.is_cuda:
-            if self._steps_checked >= 10:
-                return
-            self._steps_checked += 1
+        if not self._may_look(labels):
+            return
         ignore = getattr(head, 'ignore_index', None)
         low, high = (int(v) for v in torch.aminmax(labels))
         if low >= 0 and high < num_classes:

@@ -16,11 +16,7 @@ from mmkd.models.memory.contrast_indices import ContrastIndices
 from mmkd.models.memory.sample_banks import random_banks, update_banks
 from mmkd.registry import MODELS
 from mmkd.utils.dist import broadcast_from_first, gather_rows
-from mmkd.utils.indices import check_index, is_integer
-
-# On a GPU, looking at index values makes the host wait for the device:
-# only the first batches are checked there.
-CHECKED_GPU_BATCHES = 10
+from mmkd.utils.indices import FirstGpuBatches, check_index, is_integer
 
 
 @MODELS.register_module()
@@ -107,7 +103,7 @@ class CRDLoss(nn.Module):
         self.contrast_indices: ContrastIndices | None = None
         self._banks_shared = False
         self._warned = False
-        self._gpu_checks_left = CHECKED_GPU_BATCHES
+        self._may_look = FirstGpuBatches()
 
     def set_dataset_labels(
         self, labels: torch.Tensor | Sequence[int], device: torch.device
@@ -254,10 +250,8 @@ class CRDLoss(nn.Module):
                 f'integers, got {contrast_idx.dtype} '
                 f'{tuple(contrast_idx.shape)}; leave it out to draw it'
             )
-        if sample_idx.is_cuda:
-            self._gpu_checks_left -= 1
-            if self._gpu_checks_left < 0:
-                return
+        if not self._may_look(sample_idx):
+            return
         check_index('CRDLoss', 'sample_idx', sample_idx, self.num_samples)
         if contrast_idx is not None:
             check_index(

@@ -15,11 +15,7 @@ from mmkd.models.losses.precision import no_autocast
 from mmkd.models.memory.sample_banks import random_banks, update_banks
 from mmkd.registry import MODELS
 from mmkd.utils.dist import broadcast_from_first, gather_rows
-from mmkd.utils.indices import check_index, is_integer
-
-# On a GPU, looking at index values makes the host wait for the device:
-# only the first batches are checked there.
-CHECKED_GPU_BATCHES = 10
+from mmkd.utils.indices import FirstGpuBatches, check_index, is_integer
 
 
 @MODELS.register_module()
@@ -108,7 +104,7 @@ class MemoryMutualContrastiveLoss(ContrastiveTerms):
         banks = random_banks(num_peers, num_samples, feat_dim)
         self.register_buffer('banks', banks, persistent=save_banks)
         self._banks_shared = False
-        self._gpu_checks_left = CHECKED_GPU_BATCHES
+        self._may_look = FirstGpuBatches()
 
     def forward(
         self,
@@ -174,10 +170,8 @@ class MemoryMutualContrastiveLoss(ContrastiveTerms):
                     f'{index.dtype} {tuple(index.shape)}; draw the indices '
                     'of this batch by ContrastIndices'
                 )
-        if pos_idx.is_cuda:
-            self._gpu_checks_left -= 1
-            if self._gpu_checks_left < 0:
-                return
+        if not self._may_look(pos_idx):
+            return
         check_index(owner, 'pos_idx', pos_idx, self.num_samples)
         check_index(owner, 'neg_idx', neg_idx, self.num_samples)
 

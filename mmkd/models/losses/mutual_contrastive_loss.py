@@ -16,14 +16,11 @@ from mmkd.models.losses.precision import no_autocast
 from mmkd.registry import MODELS
 from mmkd.utils.dist import gather_rows, get_rank, get_world_size
 from mmkd.utils.gather import gather_rows_with_grad
-from mmkd.utils.indices import check_labels
+from mmkd.utils.indices import FirstGpuBatches, check_labels
 
 # Added to the logit of a sample that is left out: its probability is exactly
 # 0 and, unlike with minus infinity, nothing is undefined.
 EXCLUDED = -1e30
-# On a GPU, looking at label values makes the host wait for the device:
-# only the first batches are checked there.
-CHECKED_GPU_BATCHES = 10
 
 
 @MODELS.register_module()
@@ -93,7 +90,7 @@ class MutualContrastiveLoss(ContrastiveTerms):
         self.soft_exclude_self = soft_exclude_self
         self.ignore_lonely = ignore_lonely
         self.gather = gather
-        self._gpu_checks_left = CHECKED_GPU_BATCHES
+        self._may_look = FirstGpuBatches()
 
     def forward(
         self, embeddings: Embeddings, labels: torch.Tensor
@@ -154,12 +151,8 @@ class MutualContrastiveLoss(ContrastiveTerms):
         return positives / (partners[mine, None] * rows), own
 
     def _check_lonely(self, partners: torch.Tensor) -> None:
-        if self.ignore_lonely:
+        if self.ignore_lonely or not self._may_look(partners):
             return
-        if partners.is_cuda:
-            self._gpu_checks_left -= 1
-            if self._gpu_checks_left < 0:
-                return
         lonely = int((partners < 1).sum())
         if lonely:
             raise ValueError(

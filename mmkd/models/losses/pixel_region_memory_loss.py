@@ -13,11 +13,8 @@ from mmkd.models.losses.label_maps import class_labels, downsample_labels
 from mmkd.models.losses.precision import no_autocast
 from mmkd.models.memory import PixelRegionMemory, sample_slots
 from mmkd.registry import MODELS
+from mmkd.utils.indices import FirstGpuBatches
 from mmkd.utils.shapes import check_channels, check_feature_maps
-
-# On a GPU, looking at label values makes the host wait for the device:
-# only the first batches are checked there.
-CHECKED_GPU_BATCHES = 10
 
 
 @MODELS.register_module()
@@ -119,7 +116,7 @@ class PixelRegionMemoryLoss(PixelRegionMemory):
         self.region_loss_weight = region_loss_weight
         self.ignore_index = ignore_index
         self.chunk_size = chunk_size
-        self._gpu_checks_left = CHECKED_GPU_BATCHES
+        self._may_look = FirstGpuBatches()
         self._check()
         self.projection = ProjectionHead(
             student_channels, teacher_channels, norm_cfg=norm_cfg
@@ -203,15 +200,11 @@ class PixelRegionMemoryLoss(PixelRegionMemory):
         self, labels: torch.Tensor, feats: torch.Tensor
     ) -> torch.Tensor:
         """Return labels (N, A) with K at pixels without class."""
-        check = True
-        if labels.is_cuda:
-            check = self._gpu_checks_left > 0
-            self._gpu_checks_left -= 1
         return class_labels(
             downsample_labels(labels, feats.shape),
             self.num_classes,
             self.ignore_index,
-            check=check,
+            check=self._may_look(labels),
         ).flatten(1)
 
     def _weighted_rows(

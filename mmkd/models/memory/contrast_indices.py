@@ -7,11 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from mmkd.utils.indices import check_index, is_integer
-
-# On a GPU, looking at index values makes the host wait for the device:
-# only the first batches are checked there.
-CHECKED_GPU_BATCHES = 10
+from mmkd.utils.indices import FirstGpuBatches, check_index, is_integer
 
 
 class ContrastIndices(nn.Module):
@@ -102,7 +98,7 @@ class ContrastIndices(nn.Module):
         )
         for name, buffer in buffers.items():
             self.register_buffer(name, buffer, persistent=False)
-        self._gpu_checks_left = CHECKED_GPU_BATCHES
+        self._may_look = FirstGpuBatches()
 
     @torch.no_grad()
     def forward(
@@ -148,10 +144,8 @@ class ContrastIndices(nn.Module):
                 f'{sample_idx.dtype} {tuple(sample_idx.shape)}; give the '
                 "field 'sample_idx' of the data samples"
             )
-        if sample_idx.is_cuda:
-            self._gpu_checks_left -= 1
-            if self._gpu_checks_left < 0:
-                return
+        if not self._may_look(sample_idx):
+            return
         check_index(
             'ContrastIndices', 'sample_idx', sample_idx, len(self.order)
         )
