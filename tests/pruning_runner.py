@@ -30,8 +30,12 @@ class Net(BaseModel):
         self.to(dtype)
 
     def forward(
-        self, inputs: Tensor, labels: Tensor | None = None, mode: str = 'loss'
+        self,
+        inputs: Tensor,
+        labels: Tensor | None = None,
+        mode: str | None = None,
     ) -> Any:
+        mode = mode or ('tensor' if labels is None else 'loss')
         x = self.norm0(self.conv0(inputs)).relu()
         x = self.norm1(self.conv1(x)).relu()
         x = (self.norm2(self.conv2(x)) + x).relu()

@@ -3,6 +3,7 @@
 from mmkd.pruning.compaction import (
     CompactionError,
     CompactionReport,
+    CoupledGroup,
     compact,
     coupled_groups,
     mask_coupled,
@@ -19,6 +20,7 @@ __all__ = [
     'METHODS',
     'CompactionError',
     'CompactionReport',
+    'CoupledGroup',
     'PruningSchedule',
     'ScatterNorm',
     'Target',

@@ -7,12 +7,17 @@ filters, the weight's shape for single weights. Their values are `KEPT`,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import torch
 from mmengine.dist import broadcast, get_world_size
 
+from mmkd.pruning.compaction.coupled import (
+    CoupledGroup,
+    group_scores,
+    spread_masks,
+)
 from mmkd.pruning.methods import MIN_ALPHA
 from mmkd.pruning.scores import filter_scores, num_pruned, select_filters
 
@@ -78,6 +83,7 @@ def choose_masks(
     hard_ratio: float = 0.0,
     granularity: str = 'filter',
     p: float = 2,
+    groups: Sequence[CoupledGroup] = (),
 ) -> dict[str, torch.Tensor]:
     """Return the mask of every weight; rank 0 decides for all.
 
@@ -89,6 +95,8 @@ def choose_masks(
         hard_ratio: share of the pruned that may not recover.
         granularity: ``'filter'`` or ``'weight'``.
         p: order of the filters' norm.
+        groups: of all ``weights``; their layers, which have one rate, are
+            masked alike. The masks of the batch norms are returned, too.
 
     Raises:
         RuntimeError: a weight is not finite.
@@ -101,20 +109,54 @@ def choose_masks(
             for name, weight in weights.items()
         }
     else:
-        scores = [filter_scores(weight, p) for weight in weights.values()]
-        together = torch.cat(scores).cpu()
-        parts = dict(
-            zip(weights, together.split([len(s) for s in scores]), strict=True)
+        scores = _all_scores(weights, p)
+        if groups:
+            masks = _coupled_masks(groups, scores, rates, hard_ratio)
+        else:
+            masks = {
+                name: filter_mask(part, rates[name], hard_ratio)
+                for name, part in scores.items()
+            }
+    first = next(iter(weights.values()))
+    masks = _from_first_rank(masks, first.device)
+    return {
+        name: mask.to(weights.get(name, first).device)
+        for name, mask in masks.items()
+    }
+
+
+def _all_scores(
+    weights: Mapping[str, torch.Tensor], p: float
+) -> dict[str, torch.Tensor]:
+    scores = [filter_scores(weight, p) for weight in weights.values()]
+    together = torch.cat(scores).cpu()
+    parts = dict(
+        zip(weights, together.split([len(s) for s in scores]), strict=True)
+    )
+    if not torch.isfinite(together).all():
+        for name, part in parts.items():
+            _check_finite(name, part)
+    return parts
+
+
+def _coupled_masks(
+    groups: Sequence[CoupledGroup],
+    scores: Mapping[str, torch.Tensor],
+    rates: Mapping[str, float],
+    hard_ratio: float,
+) -> dict[str, torch.Tensor]:
+    masks = [
+        filter_mask(
+            group_scores(group, scores),
+            rates[next(iter(group.convs))],
+            hard_ratio,
         )
-        if not torch.isfinite(together).all():
-            for name, part in parts.items():
-                _check_finite(name, part)
-        masks = {
-            name: filter_mask(part, rates[name], hard_ratio)
-            for name, part in parts.items()
-        }
-    masks = _from_first_rank(masks, next(iter(weights.values())).device)
-    return {k: mask.to(weights[k].device) for k, mask in masks.items()}
+        for group in groups
+    ]
+    return {
+        name: mask.view(-1, 1, 1, 1) if name in scores else mask
+        for name, mask in spread_masks(groups, masks).items()
+    }
 
 
 def _check_finite(name: str, values: torch.Tensor) -> None:

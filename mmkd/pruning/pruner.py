@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
+from mmkd.pruning.compaction.coupled import CoupledGroup
 from mmkd.pruning.masks import GRANULARITIES, HARD, choose_masks, damp
 from mmkd.pruning.methods import PruningSchedule
 from mmkd.pruning.targets import Target, find_norm
@@ -46,6 +47,8 @@ class SoftPruner:
         granularity: ``'filter'`` or ``'weight'``.
         norm: order of the norm that ranks filters.
         mask_bn: damp weight and bias of the following batch norms too.
+        groups: of all targets, if these are coupled: members are masked
+            alike, with their biases and batch norms.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class SoftPruner:
         granularity: str = 'filter',
         norm: float = 2,
         mask_bn: bool = False,
+        groups: Sequence[CoupledGroup] = (),
     ) -> None:
         check_options(granularity, norm, mask_bn)
         self.targets = list(targets)
@@ -63,9 +67,10 @@ class SoftPruner:
         self.schedule = schedule
         self.granularity = granularity
         self.norm = norm
-        self.mask_bn = mask_bn
+        self.mask_bn = mask_bn and not groups  # groups know their norms
+        self.groups = list(groups)
         self.hard: dict[str, torch.Tensor] = {}
-        if mask_bn:  # complain before the training
+        if self.mask_bn:  # complain before the training
             for target in targets:
                 find_norm(model, target.name)
         self.model = model
@@ -98,19 +103,26 @@ class SoftPruner:
             self.schedule.hard_ratio_at(t, T),
             self.granularity,
             self.norm,
+            self.groups,
         )
         alpha = self.schedule.alpha_at(t, T)
         for model in (self.model, *copies):
             for name, mask in masks.items():
-                conv: Any = model.get_submodule(name)
-                weight = conv.weight
-                damp(weight, mask.to(weight.device), alpha)
+                layer: Any = model.get_submodule(name)
+                scaled = [layer.bias] if self.groups else []
+                if name in self.weights:
+                    weight = layer.weight
+                    damp(weight, mask.to(weight.device), alpha)
+                else:
+                    scaled.append(layer.weight)
                 if self.mask_bn:
                     norm = find_norm(model, name)
-                    for values in (norm.weight, norm.bias):
+                    scaled += [norm.weight, norm.bias]
+                for values in scaled:
+                    if values is not None:
                         damp(values, mask.flatten(), alpha, exact=True)
         if self.schedule.hard_ratio is not None:
-            self.hard = {name: mask == HARD for name, mask in masks.items()}
+            self.hard = {name: masks[name] == HARD for name in self.weights}
         return masks
 
     def freeze_hard(self) -> None:

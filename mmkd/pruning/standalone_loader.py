@@ -121,7 +121,7 @@ def load(
 
 
 def _cut(module: nn.Module, entry: dict[str, Any], name: str) -> None:
-    for key in ('in_channels', 'out_channels'):
+    for key in _ATTRIBUTES:
         old = entry.get(key, [None])[0]
         for attribute in _ATTRIBUTES[key]:
             found = getattr(module, attribute, old)
@@ -143,7 +143,7 @@ def _cut(module: nn.Module, entry: dict[str, Any], name: str) -> None:
             value = getattr(module, key, None)
             if value is not None:
                 _set(module, key, value[keep_out])
-    for key in ('in_channels', 'out_channels'):
+    for key in _ATTRIBUTES:
         for attribute in _ATTRIBUTES[key]:
             if key in entry and hasattr(module, attribute):
                 setattr(module, attribute, entry[key][1])
@@ -159,6 +159,7 @@ _ATTRIBUTES = dict(
         'num_features',
         'num_parameters',
     ),
+    new_channels=('new_channels',),
 )
 
 

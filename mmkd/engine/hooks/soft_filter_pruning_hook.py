@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
 
 from mmkd.engine.hooks.runner_parts import (
     averaged_models,
@@ -18,11 +19,17 @@ from mmkd.engine.hooks.runner_parts import (
     refuse_sharded,
     unwrapped,
 )
+from mmkd.pruning.compaction.coupled import CoupledGroup
+from mmkd.pruning.coupled_targets import couple_targets, planned_zeros
 from mmkd.pruning.methods import METHOD, PruningSchedule
 from mmkd.pruning.pruner import SoftPruner, check_options
 from mmkd.pruning.report import counts_table, step_line, step_values
-from mmkd.pruning.scores import num_pruned
-from mmkd.pruning.targets import DEFAULT_EXCLUDE, find_targets, zero_counts
+from mmkd.pruning.targets import (
+    DEFAULT_EXCLUDE,
+    Target,
+    find_targets,
+    zero_counts,
+)
 from mmkd.registry import HOOKS
 
 _KEY = 'mmkd_pruning'
@@ -80,6 +87,13 @@ class SoftFilterPruningHook(Hook):
         recalibrate_bn: number of training batches from which the statistics
             of batch norms are estimated anew after the last mask; 0 as
             published. A model with other outputs.
+        coupled: our extension: layers that add to the same channels lose
+            the same ones, those of the least sum of squared norms, with
+            biases and batch norms. Every zero filter can then be removed.
+            Shortcuts, which ``exclude`` names by default, count as targets.
+        input_shape: (C, H, W) of the run that finds coupled layers;
+            defaults to the size that the data preprocessor pads to, else
+            (3, 224, 224).
 
     Raises:
         ValueError: an argument is unknown or out of range.
@@ -105,6 +119,8 @@ class SoftFilterPruningHook(Hook):
         mask_bn: bool = False,
         mask_momentum: bool = False,
         recalibrate_bn: int = 0,
+        coupled: bool = False,
+        input_shape: Sequence[int] | None = None,
     ) -> None:
         self.schedule = PruningSchedule.of_method(
             method, rate_schedule, decay, hard_ratio
@@ -126,6 +142,15 @@ class SoftFilterPruningHook(Hook):
                 "pruned for good, but nothing is; set method='ghfp' or "
                 "hard_ratio='cubic'"
             )
+        if coupled and granularity == 'weight':
+            raise ValueError(
+                "SoftFilterPruningHook: coupled=True with granularity='weight'"
+                ': only whole filters can be removed together; set '
+                "granularity='filter' or coupled=False"
+            )
+        if coupled:
+            given = [exclude] if isinstance(exclude, str) else exclude or ()
+            exclude = [key for key in given if key not in DEFAULT_EXCLUDE]
         self.choice: dict[str, Any] = dict(
             pruning_rate=pruning_rate,
             layer_rates=layer_rates,
@@ -137,6 +162,8 @@ class SoftFilterPruningHook(Hook):
             granularity=granularity, norm=norm, mask_bn=mask_bn
         )
         self.granularity = granularity
+        self.coupled = coupled
+        self.input_shape = input_shape
         self.interval = interval
         self.by_epoch = by_epoch
         self.mask_before_train = mask_before_train
@@ -147,23 +174,40 @@ class SoftFilterPruningHook(Hook):
         self._final_at: int | None = None  # iterations done at that mask
         self._counts: list[tuple[int, int]] = []
 
+    def select(
+        self, model: nn.Module
+    ) -> tuple[list[Target], list[CoupledGroup], dict[str, str]]:
+        """Return targets, their groups if coupled, and who is left out.
+
+        See `find_targets` and `couple_targets`, errors, too.
+        """
+        targets = find_targets(model, **self.choice)
+        if not self.coupled:
+            return targets, [], {}
+        return couple_targets(model, targets, self.input_shape)
+
     def before_train(self, runner: Runner) -> None:
         """Find the targets; restore or mask.
 
         Raises:
-            ValueError: no target, or an unsuitable loop or interval.
+            ValueError: no target, layers that cannot be coupled, or an
+                unsuitable loop or interval.
             NotImplementedError: the parameters are sharded.
         """
         self.num_steps = count_steps(runner, self.by_epoch, self.interval)
         refuse_sharded(runner.model, 'SoftFilterPruningHook')
         model = unwrapped(runner.model)
-        targets = find_targets(model, **self.choice)
-        self.pruner = SoftPruner(model, targets, self.schedule, **self.options)
+        targets, groups, left_out = self.select(model)
+        self.pruner = SoftPruner(
+            model, targets, self.schedule, groups=groups, **self.options
+        )
         counts = zero_counts(targets, self.granularity)
-        if not any(
-            num_pruned(size, target.rate)
-            for (_, size), target in zip(counts, targets, strict=True)
-        ):
+        if left_out:
+            runner.logger.warning(
+                'SoftFilterPruningHook: coupled=True leaves out channels of '
+                + '; '.join(f'{key} ({why})' for key, why in left_out.items())
+            )
+        if not any(planned_zeros(targets, groups, self.granularity).values()):
             runner.logger.warning(
                 'SoftFilterPruningHook: pruning_rate='
                 f'{self.choice["pruning_rate"]} prunes nothing, as no layer '

@@ -85,6 +85,7 @@ class ChannelGraph:
     sources: dict[str, torch.Tensor] = field(default_factory=dict)
     followers: dict[str, torch.Tensor] = field(default_factory=dict)
     readers: dict[str, Reader] = field(default_factory=dict)
+    padders: dict[str, torch.Tensor] = field(default_factory=dict)
     norm_of: dict[str, str] = field(default_factory=dict)
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = field(
         default_factory=list
@@ -132,6 +133,27 @@ class ChannelGraph:
         value = bias + inside.value * total
         return channels.with_constants(
             value, zero_filters(conv) | inside.const
+        )
+
+    def append_zeros(
+        self, name: str, count: int, channels: Channels
+    ) -> Channels:
+        """Return ``channels`` and ``count`` more, which are zero.
+
+        Args:
+            name: path of the module that appends them; its attribute
+                ``new_channels`` says how many.
+            count: that number.
+            channels: before.
+        """
+        if name not in self.padders:
+            self.padders[name] = torch.arange(self.size, self.size + count)
+            self.size += count
+        return Channels(
+            torch.cat([channels.ids, self.padders[name]]),
+            torch.cat([channels.const, torch.ones(count, dtype=torch.bool)]),
+            torch.cat([channels.value, channels.value.new_zeros(count)]),
+            channels.summed,
         )
 
     def scaled(self, name: str, channels: Channels) -> bool:

@@ -230,6 +230,17 @@ def _pad(call: Call, channels: Channels) -> Channels | None:
     return channels.only_zeros() if any(pads) else channels
 
 
+def appends_channels(call: Call, count: int) -> bool:
+    """Return whether a padding appends ``count`` zero channels."""
+    pads = list(call.argument(1, 'pad'))
+    before = [0] * (2 * len(call.shapes[0]) - 3)
+    return (
+        pads == [*before, count]
+        and call.argument(2, 'mode', 'constant') == 'constant'
+        and not call.argument(3, 'value', None)
+    )
+
+
 def _reshape(call: Call, channels: Channels) -> Channels | None:
     before, after = call.shapes[0], call.output
     if len(after) < 2 or before[0] != after[0]:

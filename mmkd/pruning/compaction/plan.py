@@ -42,6 +42,10 @@ def make_plan(
     graph = choice.graph
     for name, ids in {**graph.sources, **graph.followers}.items():
         _cut_outputs(network, modules, choice, name, ids)
+    for name, ids in graph.padders.items():
+        keeps = choice.keeps(ids)
+        if not keeps.all():
+            modules[name] = dict(new_channels=_sizes(keeps))
     for name, reader in graph.readers.items():
         keeps = choice.keeps(reader.channels.ids)
         if not keeps.all():

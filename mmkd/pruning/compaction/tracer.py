@@ -195,6 +195,11 @@ class ChannelTracer(TorchFunctionMode):
                 self._unknown(inputs, call.name)
                 return None
             return self.graph.activation(module, channels[0])
+        if call.name == 'pad' and self.path:
+            name, module = self.path[-1]
+            count = getattr(module, 'new_channels', 0)
+            if count and operations.appends_channels(call, count):
+                return self.graph.append_zeros(name, count, channels[0])
         found = operations.follow(call, inputs, channels, self.graph)
         if found is None:
             self._unknown(inputs, call.name)

@@ -19,19 +19,24 @@ from pruning_runner import (
 )
 from torch import distributed, multiprocessing
 
-from mmkd.pruning import choose_masks
+from mmkd.pruning import CoupledGroup, choose_masks
 
-METHODS = ('sfp', 'asrfp', 'ghfp')
+METHODS = ('sfp', 'asrfp', 'ghfp', 'coupled')
+KINDS = ('filter', 'weight', 'coupled')
 
 
-def choice(rank: int, granularity: str) -> dict[str, torch.Tensor]:
+def choice(rank: int, kind: str) -> dict[str, torch.Tensor]:
     """Masks of weights that differ between the ranks."""
     generator = torch.Generator().manual_seed(rank)
     weights = {
         name: torch.randn(8, 2, 1, 1, generator=generator) for name in 'ab'
     }
     rates = dict(a=0.5, b=0.25)
-    return choose_masks(weights, rates, 0.5, granularity)
+    if kind == 'coupled':
+        every = torch.arange(8)
+        group = CoupledGroup(dict(a=every, b=every), dict(norm=every), 8)
+        return choose_masks(weights, rates, 0.5, groups=[group])
+    return choose_masks(weights, rates, 0.5, kind)
 
 
 def train(rank: int, folder: str, method: str) -> dict[int, Any]:
@@ -40,9 +45,12 @@ def train(rank: int, folder: str, method: str) -> dict[int, Any]:
     data = random_batches(5)
     mine = slice(3 * rank, 3 * rank + 3)  # of every batch of 6
     record = Record()
+    hook = dict(method=method, pruning_rate=0.5)
+    if method == 'coupled':
+        hook.update(method='asrfp', coupled=True, input_shape=(3, 7, 7))
     make_runner(
         f'{folder}/{method}{rank}',
-        dict(method=method, pruning_rate=0.5),
+        hook,
         model=model,
         data=Batches(data.inputs[:, :, mine], data.labels[:, :, mine]),
         hooks=[record],
@@ -58,7 +66,7 @@ def worker(rank: int, folder: str) -> None:
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
     )
     result = dict(
-        masks={kind: choice(rank, kind) for kind in ('filter', 'weight')},
+        masks={kind: choice(rank, kind) for kind in KINDS},
         trained={method: train(rank, folder, method) for method in METHODS},
     )
     torch.save(result, f'{folder}/rank{rank}.pth')
@@ -76,12 +84,13 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize('granularity', ['filter', 'weight'])
-def test_the_first_process_decides(ranks, granularity) -> None:
-    expected = choice(0, granularity)
-    own = choice(1, granularity)
+@pytest.mark.parametrize('kind', KINDS)
+def test_the_first_process_decides(ranks, kind) -> None:
+    expected = choice(0, kind)
+    own = choice(1, kind)
     for rank in ranks:
-        for name, mask in rank['masks'][granularity].items():
+        assert set(rank['masks'][kind]) == set(expected)
+        for name, mask in rank['masks'][kind].items():
             assert torch.equal(mask, expected[name])
     assert any(not torch.equal(own[name], expected[name]) for name in own)
 
