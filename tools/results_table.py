@@ -41,16 +41,27 @@ def parse_args() -> argparse.Namespace:
         metavar='METRIC',
         help='further columns: the last validation value of these metrics',
     )
+    parser.add_argument(
+        '--percent',
+        action='store_true',
+        help='the metrics are shares from 0 to 1: show them in %%',
+    )
     parser.add_argument('--readme', type=Path)
     return parser.parse_args()
 
 
-def read_run(path: Path, metric: str, also: Sequence[str] = ()) -> dict:
+def read_run(
+    path: Path, metric: str, also: Sequence[str] = (), scale: float = 1
+) -> dict:
     """Return the four numbers of one run, its steps, minutes, hardware.
 
-    Those of ``also`` are there where the run has them.
+    Those of ``also`` are there where the run has them. Metrics are
+    multiplied by ``scale``.
     """
     lines = [json.loads(text) for text in path.read_text().splitlines()]
+    for line in lines:
+        for name in line.keys() & {metric, *also}:
+            line[name] *= scale
     tests = {line['test']: line for line in lines if 'test' in line}
     values = [
         (line['step'], line[metric])
@@ -88,9 +99,10 @@ def cell(values: list[float]) -> str:
 
 def make_table(logs: Path, args: argparse.Namespace) -> str:
     """Return the table in Markdown."""
+    percent = args.percent
     runs = {
         folder.name: [
-            read_run(path, args.metric, args.also)
+            read_run(path, args.metric, args.also, 100 if percent else 1)
             for path in sorted(folder.glob('seed*.jsonl'))
         ]
         for folder in sorted(logs.iterdir())
@@ -101,8 +113,9 @@ def make_table(logs: Path, args: argparse.Namespace) -> str:
     columns = [c for c in COLUMNS if c[0] == 'test' or not args.no_val]
     unit = next(iter(runs.values()))[0]['unit']
     head = ['config', 'seeds', unit]
-    head += [f'{split} {args.metric}, {which}' for split, which in columns]
-    head += [f'{name}, last' for name in args.also]
+    sign = ' (%)' if percent else ''
+    head += [f'{split} {args.metric}{sign}, {w}' for split, w in columns]
+    head += [f'{name}{sign}, last' for name in args.also]
     head += (['gain (test, last)'] if base else []) + ['minutes per run']
     rows = [head, ['---'] * len(head)]
     for name in order:

@@ -100,3 +100,19 @@ def test_cohorts_have_further_columns(logs, monkeypatch, capsys) -> None:
     assert '| epochs |' in head and 'val mIoU' not in head
     assert taught.split(' | ')[2:6] == ['20', '38.00', '38.00', '49.50']
     assert alone.split(' | ')[5] == '-'
+
+
+def test_shares_are_shown_in_percent(logs, monkeypatch, capsys) -> None:
+    """PCK of mmpose, accuracy of puzzles; no other number is changed."""
+    for path in logs.glob('*/*.jsonl'):
+        lines = [json.loads(text) for text in path.read_text().splitlines()]
+        for line in lines:
+            if 'mIoU' in line:
+                line['jigsaw/PCK'] = line.pop('mIoU') / 1000
+        path.write_text('\n'.join(map(json.dumps, lines)))
+    options = ['--metric', 'jigsaw/PCK', '--percent', '--baseline', 'base']
+    run(monkeypatch, logs, *options)
+    head, _, base, taught = capsys.readouterr().out.splitlines()[:4]
+    assert '| test jigsaw/PCK (%), last |' in head
+    assert '| 2 | 20 | 4.20 ± 0.28 | 5.00 ± 0.00 | 3.20 ± 0.28 |' in base
+    assert taught.endswith('| 3.80 | 3.80 | +0.60 | 4 |')
