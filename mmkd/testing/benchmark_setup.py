@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmkd.models.distillers.base import BaseDistiller
+from mmkd.models.distillers.loss_terms import build_losses
+from mmkd.models.distillers.sides import build_aux_heads, names_needed
 from mmkd.networks import build_network
 from mmkd.registry import MODELS
 from mmkd.testing.toy_data import toy_batch
@@ -30,8 +32,8 @@ TASKS = dict(
 def build_distiller(config: Config) -> BaseDistiller:
     """Build the config's distiller.
 
-    Teachers whose checkpoint does not exist get random weights, which cost
-    the same.
+    Teachers whose checkpoint does not exist get random weights, for their
+    auxiliary heads too, which cost the same.
 
     Raises:
         ValueError: the config is that of a plain network.
@@ -58,9 +60,22 @@ def build_distiller(config: Config) -> BaseDistiller:
                     config=spec, cfg_options=teacher.get('cfg_options')
                 )
             path = Path(folder) / f'{index}.pth'
-            save_plain(build_network(spec), path)
+            save_plain(_with_heads(build_network(spec), model), path)
             teacher.checkpoint = str(path)
         return MODELS.build(model)
+
+
+def _with_heads(network: nn.Module, model: Mapping[str, Any]) -> nn.Module:
+    """Return a teacher's network with the heads that losses read on it."""
+    aux = model.get('aux_heads') or {}
+    losses = model.get('losses') or {}
+    teachers = model['teacher']
+    count = len(teachers) if isinstance(teachers, list) else 1
+    _, terms = build_losses(losses, count, 'views' in model)
+    wanted = [name for term in terms for name in term.teacher]
+    names = names_needed(wanted, aux)[1]
+    heads = build_aux_heads({name: aux[name] for name in names}, network)
+    return nn.ModuleDict(dict(student=network, aux_heads=heads))
 
 
 def resized_cohort(config: Config, count: int, exchange: bool) -> Config:

@@ -6,6 +6,7 @@ import copy
 import json
 from pathlib import Path
 
+import hssakd_toy
 import pytest
 import torch
 from mmengine.config import Config
@@ -14,6 +15,7 @@ from mmengine.registry import DefaultScope
 
 from mmkd.registry import MODELS
 from mmkd.testing import step_benchmark, toy_batch
+from mmkd.testing.benchmark_setup import build_distiller
 from mmkd.testing.steps_by_hand import (
     exchange_step,
     offline_step,
@@ -165,3 +167,15 @@ def test_report_of_a_cohort(cohort_config, tool, tmp_path, capsys):
 def test_plain_config_is_refused(toy, tool, error_line):
     line = error_line(tool('benchmark_step').main, toy.student)
     assert 'model.student' in line
+
+
+def test_random_teacher_has_branches(tmp_path):
+    pytest.importorskip('mmpretrain')
+    settings = hssakd_toy.config('student', tmp_path)
+    (tmp_path / 'teacher.pth').unlink()
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        distiller = build_distiller(settings).train()
+    assert len(distiller.teachers[0].aux_heads['joint'].branches) == 3
+    batch = toy_batch('classification', 2, size=(32, 32))
+    changed = compare_steps(distiller, offline_step, batch)
+    assert any(key.startswith('aux_heads.joint') for key in changed)
