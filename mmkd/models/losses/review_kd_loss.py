@@ -32,7 +32,7 @@ class ReviewKDLoss(FeaturePairLoss):
     stages are summed (`hcl`). Before that, ``fusion`` joins every student
     stage with all deeper ones. The weight grows linearly over
     ``warmup_epochs``: times min((epoch + 1) / warmup_epochs, 1). Unweighted;
-    the published weight is 5 for ResNet-32x4 to 8x4, with taps in front of
+    the published weights are 0.6 to 8, mostly 5, with taps in front of
     the teacher's last ReLUs. Paper: https://arxiv.org/abs/2104.09044.
 
     Args:
