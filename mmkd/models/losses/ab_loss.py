@@ -14,6 +14,7 @@ from mmkd.models.necks.conv_regressor import (
     forward_checked,
 )
 from mmkd.registry import MODELS
+from mmkd.utils.settings import check_positive
 
 SCALE = 3 / 1000  # of the published code
 
@@ -56,10 +57,7 @@ class ABLoss(FeaturePairLoss):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__(loss_weight)
-        if margin <= 0:
-            raise ValueError(
-                f'ABLoss: margin={margin} must be positive; set margin=1.0'
-            )
+        check_positive('ABLoss', 1.0, margin=margin)
         self.margin = margin
         given = dict(
             student_channels=student_channels,

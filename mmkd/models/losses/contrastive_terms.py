@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from mmkd.models.losses.precision import at_least_float32
+from mmkd.utils.settings import check_positive
 
 Embeddings = Sequence[torch.Tensor] | torch.Tensor
 
@@ -41,15 +42,12 @@ class ContrastiveTerms(nn.Module):
         soft_icl_weight: float,
     ) -> None:
         super().__init__()
-        for key, value in (
-            ('temperature', temperature),
-            ('kd_temperature', kd_temperature),
-        ):
-            if value <= 0:
-                raise ValueError(
-                    f'{type(self).__name__}: {key}={value} must be positive; '
-                    f'set e.g. {key}=1.0'
-                )
+        check_positive(
+            type(self).__name__,
+            1.0,
+            temperature=temperature,
+            kd_temperature=kd_temperature,
+        )
         self.temperature = temperature
         self.kd_temperature = kd_temperature
         self.vcl_weight = vcl_weight

@@ -17,6 +17,7 @@ from mmkd.models.memory.sample_banks import random_banks, update_banks
 from mmkd.registry import MODELS
 from mmkd.utils.dist import broadcast_from_first, gather_rows
 from mmkd.utils.indices import FirstGpuBatches, check_index, is_integer
+from mmkd.utils.settings import check_positive
 
 
 @MODELS.register_module()
@@ -262,11 +263,7 @@ class CRDLoss(nn.Module):
     def _check_settings(
         temperature: float, momentum: float, positive: str
     ) -> None:
-        if temperature <= 0:
-            raise ValueError(
-                f'CRDLoss: temperature={temperature} must be positive; set '
-                'e.g. temperature=0.07'
-            )
+        check_positive('CRDLoss', 0.07, temperature=temperature)
         if not 0 <= momentum <= 1:
             raise ValueError(
                 f'CRDLoss: momentum={momentum} must lie between 0 and 1; set '

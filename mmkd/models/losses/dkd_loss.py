@@ -9,6 +9,7 @@ from mmkd.models.losses.precision import at_least_float32
 from mmkd.models.losses.warmup import warmup_factor
 from mmkd.registry import MODELS
 from mmkd.utils.indices import check_labels
+from mmkd.utils.settings import check_positive
 from mmkd.utils.shapes import check_logits
 
 
@@ -54,11 +55,7 @@ class DKDLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(
-                f'DKDLoss: temperature={temperature} must be positive; set '
-                'e.g. temperature=4.0'
-            )
+        check_positive('DKDLoss', 4.0, temperature=temperature)
         self.alpha = alpha
         self.beta = beta
         self.temperature = temperature

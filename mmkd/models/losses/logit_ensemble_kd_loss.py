@@ -10,6 +10,7 @@ from torch import nn
 from mmkd.models.losses.kl_div_loss import KLDivLoss
 from mmkd.models.losses.precision import at_least_float32
 from mmkd.registry import MODELS
+from mmkd.utils.settings import check_positive
 
 TARGETS = ('all', 'last')
 
@@ -47,11 +48,7 @@ class LogitEnsembleKDLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(
-                f'LogitEnsembleKDLoss: temperature={temperature} must be '
-                'positive; set e.g. temperature=3.0'
-            )
+        check_positive('LogitEnsembleKDLoss', 3.0, temperature=temperature)
         if targets not in TARGETS:
             raise ValueError(
                 f'LogitEnsembleKDLoss: targets={targets!r} is unknown; '

@@ -9,6 +9,7 @@ from torch.nn import functional
 from mmkd.models.losses.fused_pair_kl import pair_relation_kl
 from mmkd.models.losses.precision import at_least_float32, no_autocast
 from mmkd.registry import MODELS
+from mmkd.utils.settings import check_positive
 from mmkd.utils.shapes import check_feature_maps
 
 AUTO_POOL_SIZE = 256
@@ -56,11 +57,9 @@ class MiniBatchPixelRelationLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(
-                f'MiniBatchPixelRelationLoss: temperature={temperature} must '
-                'be positive; set e.g. temperature=0.1'
-            )
+        check_positive(
+            'MiniBatchPixelRelationLoss', 0.1, temperature=temperature
+        )
         for key, value in dict(group_size=group_size, pool=pool).items():
             if value is not None and value < 1:
                 raise ValueError(

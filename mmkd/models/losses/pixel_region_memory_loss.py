@@ -14,6 +14,7 @@ from mmkd.models.losses.precision import no_autocast
 from mmkd.models.memory import PixelRegionMemory, sample_slots
 from mmkd.registry import MODELS
 from mmkd.utils.indices import FirstGpuBatches
+from mmkd.utils.settings import check_positive
 from mmkd.utils.shapes import check_channels, check_feature_maps
 
 
@@ -124,11 +125,12 @@ class PixelRegionMemoryLoss(PixelRegionMemory):
 
     def _check(self) -> None:
         owner = type(self).__name__
-        for key in ('contrast_temperature', 'contrast_kd_temperature'):
-            if getattr(self, key) <= 0:
-                raise ValueError(
-                    f'{owner}: {key}={getattr(self, key)} must be positive'
-                )
+        check_positive(
+            owner,
+            1.0,
+            contrast_temperature=self.contrast_temperature,
+            contrast_kd_temperature=self.contrast_kd_temperature,
+        )
         for kind, slots, queue in (
             ('pixel', self.num_pixel_slots, self.pixel_queue),
             ('region', self.num_region_slots, self.region_queue),

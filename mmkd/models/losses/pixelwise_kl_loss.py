@@ -7,6 +7,7 @@ from torch import nn
 
 from mmkd.models.losses.precision import at_least_float32
 from mmkd.registry import MODELS
+from mmkd.utils.settings import check_positive
 
 
 @MODELS.register_module()
@@ -43,11 +44,7 @@ class PixelwiseKLLoss(nn.Module):
         detach_target: bool = False,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(
-                f'PixelwiseKLLoss: temperature={temperature} must be '
-                'positive; set e.g. temperature=1.0'
-            )
+        check_positive('PixelwiseKLLoss', 1.0, temperature=temperature)
         self.temperature = temperature
         self.loss_weight = loss_weight
         self.use_target_weight = use_target_weight

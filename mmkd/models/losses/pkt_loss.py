@@ -7,6 +7,7 @@ import torch
 from mmkd.models.losses.feature_pair_loss import FeaturePairLoss
 from mmkd.models.losses.gram import gram
 from mmkd.registry import MODELS
+from mmkd.utils.settings import check_positive
 
 
 @MODELS.register_module()
@@ -32,10 +33,7 @@ class PKTLoss(FeaturePairLoss):
 
     def __init__(self, eps: float = 1e-7, loss_weight: float = 1.0) -> None:
         super().__init__(loss_weight)
-        if eps <= 0:
-            raise ValueError(
-                f'PKTLoss: eps={eps} must be positive; set e.g. eps=1e-7'
-            )
+        check_positive('PKTLoss', 1e-7, eps=eps)
         self.eps = eps
 
     def pair_loss(

@@ -9,6 +9,7 @@ from torch.nn import functional
 from mmkd.models.losses.precision import at_least_float32, no_autocast
 from mmkd.registry import MODELS
 from mmkd.utils.indices import check_labels
+from mmkd.utils.settings import check_positive
 from mmkd.utils.shapes import check_logits
 
 
@@ -72,11 +73,7 @@ class SSKDLoss(nn.Module):
         )
         self.ratios = dict(tf=tf_ratio, ss=ss_ratio)
         for name, value in self.temperatures.items():
-            if value <= 0:
-                raise ValueError(
-                    f'SSKDLoss: {name}_temperature={value} must be positive; '
-                    f'set e.g. {name}_temperature=4.0'
-                )
+            check_positive('SSKDLoss', 4.0, **{f'{name}_temperature': value})
         for name, value in self.ratios.items():
             if not 0 <= value <= 1:
                 raise ValueError(
