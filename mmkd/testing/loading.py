@@ -9,47 +9,6 @@ from mmcv.transforms import BaseTransform
 from mmkd.registry import TRANSFORMS
 from mmkd.testing.scenes import cached_scene
 
-# Scene numbers of the splits lie far apart, so that no scene is in two.
-SPLIT_STARTS = dict(train=0, val=10**6, test=2 * 10**6)
-
-
-def scene_requests(
-    num_samples: int,
-    size: tuple[int, int],
-    num_objects: int,
-    seed: int,
-    split: str,
-    main_class: int | None = None,
-    clutter: float = 1.0,
-) -> list[dict[str, Any]]:
-    """Keywords of :func:`cached_scene` for each scene of a data set.
-
-    Raises:
-        ValueError: unknown split or less than one sample.
-    """
-    if split not in SPLIT_STARTS:
-        raise ValueError(
-            f'synthetic data set: split={split!r} is unknown; set it to one '
-            f'of {tuple(SPLIT_STARTS)}'
-        )
-    if num_samples < 1:
-        raise ValueError(
-            f'synthetic data set: num_samples={num_samples} must be at '
-            'least 1; set it in the data set'
-        )
-    start = SPLIT_STARTS[split]
-    return [
-        dict(
-            index=start + i,
-            size=(int(size[0]), int(size[1])),
-            num_objects=num_objects,
-            seed=seed,
-            main_class=main_class,
-            clutter=clutter,
-        )
-        for i in range(num_samples)
-    ]
-
 
 @TRANSFORMS.register_module()
 class LoadScene(BaseTransform):

@@ -8,7 +8,7 @@ import numpy as np
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
 from mmkd.registry import DATASETS
-from mmkd.testing.loading import scene_requests
+from mmkd.testing.scene_dataset import SceneDataset
 from mmkd.testing.scenes import cached_scene
 from mmkd.testing.shapes import JOINTS, LIMBS, OBJECTS
 
@@ -47,40 +47,18 @@ def _pose_metainfo() -> dict[str, Any]:
 
 
 @DATASETS.register_module()
-class SyntheticPoseDataset(BaseCocoStyleDataset):
+class SyntheticPoseDataset(SceneDataset, BaseCocoStyleDataset):
     """Scenes whose largest object is a stick figure with 14 joints.
 
     In 'topdown' mode a sample is the largest figure of a scene, so there
     are ``num_samples`` samples; in 'bottomup' mode all figures.
 
-    Args:
-        num_samples: number of scenes.
-        size: (height, width) in pixels.
-        num_objects: objects in each scene.
-        seed: number of the collection of scenes.
-        split: 'train', 'val' or 'test'.
-        clutter: strokes and patches on the ground, 0 to 1.
-        kwargs: further arguments of mmpose's ``BaseCocoStyleDataset``.
+    Arguments: those of `SceneDataset`.
     """
 
     METAINFO = _pose_metainfo()
-
-    def __init__(
-        self,
-        num_samples: int = 500,
-        size: tuple[int, int] = (96, 128),
-        num_objects: int = 4,
-        seed: int = 0,
-        split: str = 'train',
-        clutter: float = 1.0,
-        **kwargs: Any,
-    ) -> None:
-        self.requests = scene_requests(
-            num_samples, size, num_objects, seed, split,
-            main_class=OBJECTS.index('figure'),
-            clutter=clutter,
-        )  # fmt: skip
-        super().__init__(**kwargs)
+    default_objects = 4
+    main_class = OBJECTS.index('figure')
 
     def load_data_list(self) -> list[dict[str, Any]]:
         data_list = super().load_data_list()
