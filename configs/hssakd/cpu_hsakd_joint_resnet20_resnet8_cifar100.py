@@ -13,3 +13,4 @@ model = dict(
     taps=dict(stages='backbone.layer{1,2,3}', logits='head.fc'),
     **_base_.method,
 )
+custom_hooks = [*_base_.custom_hooks, dict(type='mmkd.ViewMetricsHook')]

@@ -12,3 +12,4 @@ model = dict(
 val_evaluator = dict(
     _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
 )
+custom_hooks = [*_base_.custom_hooks, dict(type='mmkd.ViewMetricsHook')]

@@ -9,3 +9,4 @@ model = dict(
     taps=dict(stages='backbone.layer{1,2,3}'),
     **_base_.method,
 )
+custom_hooks = [dict(type='mmkd.ViewMetricsHook')]

@@ -7,6 +7,7 @@ from mmkd.engine.hooks.filter_norms_hook import FilterNormsHook
 from mmkd.engine.hooks.held_out_weights_hook import HeldOutWeightsHook
 from mmkd.engine.hooks.soft_filter_pruning_hook import SoftFilterPruningHook
 from mmkd.engine.hooks.step_seed_hook import StepSeedHook
+from mmkd.engine.hooks.view_metrics_hook import ViewMetricsHook
 
 __all__ = [
     'BestPeerHook',
@@ -16,4 +17,5 @@ __all__ = [
     'HeldOutWeightsHook',
     'SoftFilterPruningHook',
     'StepSeedHook',
+    'ViewMetricsHook',
 ]
