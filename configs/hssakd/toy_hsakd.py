@@ -15,5 +15,6 @@ model = dict(
     taps=dict(stages='backbone.layer{1,2,3}', logits='head.fc'),
     **method,
 )
+train_dataloader = dict(dataset=dict(num_samples=700))
 train_cfg = dict(max_epochs=4)
 param_scheduler = dict(T_max=4)

@@ -121,6 +121,19 @@ def test_few_shot(percent: int) -> None:
         assert 'fraction' not in config.val_dataloader.dataset
 
 
+@pytest.mark.parametrize('percent', [25, 50, 75])
+@pytest.mark.parametrize('method', ['kd', 'crd', 'sskd'])
+def test_few_shot_of_other_methods(method: str, percent: int) -> None:
+    config = config_of(f'{method}_resnet56_resnet20_{percent}_cifar100')
+    assert config.train_dataloader.dataset.fraction == percent / 100
+    assert set(config.model.losses) == {method}
+    if method == 'crd':
+        loss = config.model.losses.crd
+        assert loss.num_samples == 500 * percent
+        others = loss.num_samples - loss.num_samples // 100
+        assert loss.replacement == (loss.num_negatives > others)
+
+
 @pytest.mark.parametrize('data', ['voc0712', 'coco'])
 def test_detection_reads_the_students_backbone(data: str) -> None:
     pytest.importorskip('mmdet')

@@ -1,0 +1,5 @@
+# CRD, 50 % of the training images (the teacher saw all).
+_base_ = '../cls_baselines/crd_resnet56_resnet20_cifar100.py'
+train_dataloader = dict(dataset=dict(fraction=0.5))
+optim_wrapper = dict(optimizer=dict(nesterov=True))
+model = dict(losses=dict(crd=dict(num_samples=25000)))

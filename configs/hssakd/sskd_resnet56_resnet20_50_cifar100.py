@@ -1,0 +1,4 @@
+# SSKD, 50 % of the training images (the teacher saw all).
+_base_ = '../cls_baselines/sskd_resnet56_resnet20_cifar100.py'
+train_dataloader = dict(dataset=dict(fraction=0.5))
+optim_wrapper = dict(optimizer=dict(nesterov=True))
