@@ -1,5 +1,6 @@
 """Plots of runs, pictures of predictions, progress in one line."""
 
+from mmkd.visualization.bars import plot_bars
 from mmkd.visualization.cohort_curves import peer_curves, read_scalars
 from mmkd.visualization.curves import plot_curves, smoothed
 from mmkd.visualization.embedding_maps import plot_embedding_maps, project
@@ -29,6 +30,7 @@ __all__ = [
     'median_step',
     'overlay',
     'peer_curves',
+    'plot_bars',
     'plot_curves',
     'plot_embedding_maps',
     'plot_matrix',
