@@ -73,8 +73,9 @@ class KLDivLoss(nn.Module):
         if len(students) != len(teachers) or not students:
             raise ValueError(
                 f'KLDivLoss: {len(students)} student and {len(teachers)} '
-                'teacher tensors; give equally many (at least one), by taps '
-                'with as many paths on both sides'
+                'teacher tensors; give equally many (at least one): taps '
+                'with as many paths, or networks with as many branches, on '
+                'both sides'
             )
         pairs = zip(students, teachers, strict=True)
         terms = [self._term(student, teacher) for student, teacher in pairs]
