@@ -172,6 +172,7 @@ def load_network_weights(
     allow_pickle: bool = False,
     role: str = 'network',
     peer: int | None = None,
+    state: dict[str, Any] | None = None,
 ) -> dict[str, torch.Tensor]:
     """Load a checkpoint into ``network``.
 
@@ -185,6 +186,7 @@ def load_network_weights(
         allow_pickle: see `read_checkpoint`.
         role: the network's name in messages, e.g. ``'teacher'``.
         peer: which peer of a cohort; defaults to the deployed one.
+        state: the ``state_dict`` of the file, if it was already read.
 
     Returns:
         The entries of the file that belong to auxiliary heads
@@ -193,9 +195,9 @@ def load_network_weights(
     Raises:
         ValueError: the weights do not fit.
     """
-    state = read_checkpoint(checkpoint, allow_pickle=allow_pickle)[
-        'state_dict'
-    ]
+    if state is None:
+        saved = read_checkpoint(checkpoint, allow_pickle=allow_pickle)
+        state = saved['state_dict']
     aux = {k: v for k, v in state.items() if k.startswith('aux_heads.')}
     if any(key.startswith('student.') for key in state):
         state = strip_prefix(state, 'student.')

@@ -69,9 +69,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def apply_arguments(config: Config, args: argparse.Namespace) -> None:
+def apply_arguments(
+    config: Config, args: argparse.Namespace, state: dict[str, Any]
+) -> None:
     if not args.all_peers:
-        config.model = deployed_network(config, chosen_peer(config, args))
+        peer = args.peer
+        if 'cohort' in config.model and peer is None:
+            peer = deployed_peer(state, args.checkpoint)
+        config.model = deployed_network(config, peer)
     elif 'cohort' not in config.model:
         raise ValueError(
             f'--all-peers: model.type={config.model.type} of config="'
@@ -91,14 +96,6 @@ def apply_arguments(config: Config, args: argparse.Namespace) -> None:
         draw_predictions(config, args.show_dir)
     if args.tta:
         augment(config)
-
-
-def chosen_peer(config: Config, args: argparse.Namespace) -> int | None:
-    """Return the index of the peer to test, for a cohort."""
-    if 'cohort' not in config.model or args.peer is not None:
-        return args.peer
-    saved = read_checkpoint(args.checkpoint, allow_pickle=args.allow_pickle)
-    return deployed_peer(saved['state_dict'], args.checkpoint)
 
 
 def write_predictions(config: Config, out: str) -> None:
@@ -159,20 +156,20 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = parse_args(argv)
     with one_line_errors(full=args.traceback):
         config = load_run_config(args)
-        apply_arguments(config, args)
+        state = read_checkpoint(
+            args.checkpoint, allow_pickle=args.allow_pickle
+        )['state_dict']
+        apply_arguments(config, args, state)
         runner = build_runner(config)
         network = unwrapped(runner.model)
         if args.all_peers:
-            saved = read_checkpoint(
-                args.checkpoint, allow_pickle=args.allow_pickle
-            )
-            network.load_state_dict(saved['state_dict'])
+            network.load_state_dict(state)
         else:
             load_network_weights(
                 network.module if args.tta else network,
                 args.checkpoint,
-                allow_pickle=args.allow_pickle,
                 peer=args.peer,
+                state=state,
             )
         metrics = runner.test()
     if args.out and args.out.endswith('.json') and is_main_process():

@@ -74,14 +74,13 @@ def frozen_network(
     Raises:
         ValueError: the weights do not fit.
     """
-    if 'cohort' in config.model and peer is None:
-        saved = read_checkpoint(checkpoint, allow_pickle=allow_pickle)
-        if any(key.startswith('cohort.') for key in saved['state_dict']):
-            peer = deployed_peer(saved['state_dict'], checkpoint)
+    saved = read_checkpoint(checkpoint, allow_pickle=allow_pickle)
+    state = saved['state_dict']
+    of_cohort = any(key.startswith('cohort.') for key in state)
+    if of_cohort and 'cohort' in config.model and peer is None:
+        peer = deployed_peer(state, checkpoint)
     network = build_network(deployed_network(config, peer))
-    load_network_weights(
-        network, checkpoint, allow_pickle=allow_pickle, peer=peer
-    )
+    load_network_weights(network, checkpoint, peer=peer, state=state)
     preprocessor = None if data is None else data.get('data_preprocessor')
     if preprocessor is not None:
         with DefaultScope.overwrite_default_scope(_scope(data)):

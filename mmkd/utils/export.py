@@ -83,15 +83,14 @@ def export_student(
         ImportError: a package that ONNX needs is missing.
     """
     saved = read_checkpoint(checkpoint, allow_pickle=allow_pickle)
+    state = saved['state_dict']
     if 'cohort' in config.model and peer is None:
-        peer = deployed_peer(saved['state_dict'], checkpoint)
+        peer = deployed_peer(state, checkpoint)
     plain = deployed_network(config, peer)
     if peer is not None and 'cohort' in config.model:
         peer %= len(config.model.cohort.peers)  # -1 is the last
     source = _source_network(config, peer)
-    load_network_weights(
-        source, checkpoint, allow_pickle=allow_pickle, peer=peer
-    )
+    load_network_weights(source, checkpoint, peer=peer, state=state)
     save_plain(source, out, (saved.get('meta') or {}).get('dataset_meta'))
 
     network = build_network(plain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import master_only
 from mmengine.hooks import EMAHook, Hook
@@ -62,24 +63,27 @@ class ExportStudentHook(Hook):
             if key.startswith('best_ckpt') and best is not None:
                 suffix = key.removeprefix('best_ckpt').replace('/', '_')
                 path = folder / f'{self.name}_best{suffix}.pth'
-                if hasattr(model, 'cohort') and Path(best).is_file():
-                    state = read_checkpoint(best)['state_dict']
-                    network = model.cohort[deployed_peer(state, best)]
-                self._write_best(runner, network, best, path)
+                self._write_best(runner, model, best, path)
 
     def _write_best(
-        self, runner: Runner, network: nn.Module, best: str, path: Path
+        self, runner: Runner, model: Any, best: str, path: Path
     ) -> None:
         if not Path(best).is_file():
             runner.logger.warning(
                 f'The best checkpoint {best} is gone: {path} is not written.'
             )
             return
+        state = read_checkpoint(best)['state_dict']
+        network = (
+            model.cohort[deployed_peer(state, best)]
+            if hasattr(model, 'cohort')
+            else getattr(model, 'deployed', model)
+        )
         final = {
             key: value.clone() for key, value in network.state_dict().items()
         }
         try:
-            load_network_weights(network, best, role='best')
+            load_network_weights(network, best, role='best', state=state)
             self._write(runner, network, path)
         finally:
             network.load_state_dict(final)
