@@ -127,6 +127,7 @@ def describe(export: CompactExport) -> list[str]:
         row('time', times['masked'], times['compact'], unit)
     zeros, gone = sum(done.zero_filters.values()), sum(done.removed.values())
     lines.append(f'{gone} channels removed; {zeros} filters were zero')
+    lines += describe_missing(export.missing)
     for name in done.emptied:
         lines.append(f'warning: all filters of {name} are zero; one stays')
     reasons: dict[str, int] = {}
@@ -157,6 +158,23 @@ def describe(export: CompactExport) -> list[str]:
         'compaction); load with loader.py'
     )
     return lines
+
+
+def describe_missing(missing: dict[str, tuple[int, int]]) -> list[str]:
+    """Return a warning and a table, if zero filters are missing."""
+    if not missing:
+        return []
+    width = max(map(len, missing))
+    return [
+        f'warning: {len(missing)} layers have fewer zero filters than the '
+        'pruning hook of the config makes; is this the last checkpoint of '
+        'that run?',
+        f'  {"layer":<{width}}  zero  promised',
+        *(
+            f'  {name:<{width}}  {zeros:4d}  {promised:8d}'
+            for name, (zeros, promised) in missing.items()
+        ),
+    ]
 
 
 if __name__ == '__main__':

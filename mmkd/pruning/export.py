@@ -9,7 +9,7 @@ import shutil
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from mmkd.networks import build_network, deployed_peer, load_network_weights
 from mmkd.pruning import standalone_loader
+from mmkd.pruning.compact_config import compact_config
 from mmkd.pruning.compaction.compactor import CompactionReport, compact
 from mmkd.pruning.compaction.constants import zero_filters
 from mmkd.pruning.compaction.cost import Runnable, count_flops, cpu_times
@@ -29,6 +30,7 @@ from mmkd.pruning.compaction.forward import choose_forward, tensors
 from mmkd.pruning.compaction.modules import convolutions
 from mmkd.pruning.compaction.plan import Plan
 from mmkd.pruning.compaction.verify import CompactionError, relative_error
+from mmkd.pruning.promises import missing_zeros
 from mmkd.pruning.recalibration import recalibrate_batch_norm
 from mmkd.utils.checkpoints import read_checkpoint
 from mmkd.utils.export import deployed_network
@@ -43,7 +45,8 @@ class CompactExport:
 
     Args:
         folder: of ``compact.pth``, ``plan.json``, ``loader.py``,
-            ``report.json`` and, if asked for, ``compact.onnx``.
+            ``compact_config.py``, ``report.json`` and, if asked for,
+            ``compact.onnx``.
         compaction: what was removed.
         input_shape: (C, H, W) of the numbers below.
         flops: multiply-adds for one image, masked and compact.
@@ -55,6 +58,7 @@ class CompactExport:
             norms; 0 if they are those of the checkpoint.
         recalibration_change: largest relative difference of an output that
             the new statistics made.
+        missing: see `missing_zeros`.
     """
 
     folder: Path
@@ -66,6 +70,7 @@ class CompactExport:
     onnx_deviation: float | None = None
     recalibrated: int = 0
     recalibration_change: float | None = None
+    missing: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def export_compact(
@@ -109,13 +114,12 @@ def export_compact(
         CompactionError: outputs differ.
     """
     saved = read_checkpoint(checkpoint, allow_pickle=allow_pickle)
+    state = saved['state_dict']
     if 'cohort' in config.model and peer is None:
-        peer = deployed_peer(saved['state_dict'], checkpoint)
+        peer = deployed_peer(state, checkpoint)
     spec = deployed_network(config, peer)
     masked = build_network(spec)
-    load_network_weights(
-        masked, checkpoint, allow_pickle=allow_pickle, peer=peer
-    )
+    load_network_weights(masked, checkpoint, peer=peer, state=state)
     masked.eval()
     inputs = random_inputs(masked, input_shape)
     forward, _ = choose_forward(masked, inputs)
@@ -135,11 +139,12 @@ def export_compact(
         allow_tiny=allow_tiny,
     )
     seconds = time.perf_counter() - start
+    architecture = _plain(spec)
     meta = dict(
         mmkd_version=__version__,
         pruning_plan=plan,
         config=dict(
-            model=_plain(spec),
+            model=architecture,
             default_scope=config.get('default_scope') or spec['_scope_'],
         ),
         dtype=str(next(small.parameters()).dtype).removeprefix('torch.'),
@@ -154,6 +159,7 @@ def export_compact(
     with TemporaryDirectory() as partial:
         files = Path(partial)
         write_compact(small, plan, meta, files)
+        compact_config(config, architecture).dump(files / 'compact_config.py')
         _check_files(files, small, inputs, forward)
         deviation = None
         if onnx:
@@ -176,6 +182,7 @@ def export_compact(
             onnx_deviation=deviation,
             recalibrated=recalibrate,
             recalibration_change=change,
+            missing=missing_zeros(masked, config, peer, inputs.shape[1:]),
         )
         facts = dict(asdict(export), folder=str(folder))
         (files / 'report.json').write_text(_json(facts))

@@ -18,6 +18,7 @@ pytest.importorskip('mmpretrain')
 
 from mmkd.networks import build_network  # noqa: E402
 from mmkd.pruning import find_targets, num_pruned, zero_counts  # noqa: E402
+from mmkd.pruning.coupled_targets import planned_zeros  # noqa: E402
 from mmkd.registry import HOOKS, MODELS  # noqa: E402
 from mmkd.testing import toy_dataset  # noqa: E402
 
@@ -81,6 +82,7 @@ def test_every_published_row_has_a_config() -> None:
         for rate in (10, 20, 30, 40)
     }
     cpu.add('cpu_dml_asrfp_resnet20_p30_cifar100')
+    cpu.add('cpu_asrfp_coupled_resnet20_p30_cifar100')
     cpu.add('cpu_baseline_resnet20_cifar100')
     alone = {f'baseline_{n}_{d}' for n in LAYERS for d in data_of(n)}
     assert set(NAMES) == published() | cpu | alone
@@ -197,7 +199,10 @@ def test_hook_does_what_the_name_says(name: str) -> None:
     assert hook.choice['pruning_rate'] == int(rate) / 100
     granularity = 'weight' if method == 'weight' else 'filter'
     assert hook.granularity == granularity
-    method = dict(weight='sfp', dml_asrfp='asrfp').get(method, method)
+    assert hook.coupled == method.endswith('_coupled')
+    method = dict(weight='sfp', dml_asrfp='asrfp', asrfp_coupled='asrfp').get(
+        method, method
+    )
     assert given['method'] == method
     assert not hook.mask_before_train and hook.recalibrate_bn == 0
     assert config.default_hooks.checkpoint.save_best == 'pruned/accuracy/top1'
@@ -217,6 +222,18 @@ def test_every_convolution_is_pruned_in_every_network(name, peers) -> None:
     targets = find_targets(model, 0.3)
     assert len(targets) == 19 * peers
     assert sum(len(target.weight) for target in targets) == 688 * peers
+
+
+def test_every_convolution_is_coupled() -> None:
+    config = config_of('cpu_asrfp_coupled_resnet20_p30_cifar100')
+    model = build_network(config.model)
+    hook = HOOKS.build(dict(config.default_hooks.pruning))
+    targets, groups, left_out = hook.select(model)
+    assert len(targets) == 19 and not left_out
+    # 9 inside blocks; stage 1, what stage 2 adds, what stage 3 adds
+    assert sorted(g.size for g in groups) == [16] * 5 + [32] * 4 + [64] * 3
+    planned = planned_zeros(targets, groups)
+    assert planned['backbone.layer3.2.conv2'] == 4 + 4 + 9
 
 
 @pytest.mark.slow

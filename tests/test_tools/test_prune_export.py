@@ -120,6 +120,7 @@ def test_files_and_table(run, export, capsys):
         'plan.json',
         'loader.py',
         'report.json',
+        'compact_config.py',
     }
     saved = torch.load(result.folder / 'compact.pth', weights_only=True)
     plan = json.loads((result.folder / 'plan.json').read_text())
@@ -215,6 +216,84 @@ def test_recalibration_is_reported_as_another_model(run, export, capsys):
     assert 'ANOTHER MODEL' in capsys.readouterr().out
     saved = torch.load(result.folder / 'compact.pth', weights_only=True)
     assert saved['meta']['bn_recalibrated_on_batches'] == 2
+
+
+def test_fewer_zeros_than_the_config_promises(run, export, capsys):
+    hook = dict(
+        type='mmkd.SoftFilterPruningHook',
+        pruning_rate=0.5,
+        layer_rates={'layer1': 0.2},
+    )
+    config, checkpoint, _ = run(rate=0.3, default_hooks=dict(pruning=hook))
+    result = export(config, checkpoint)
+    assert result.missing['backbone.conv1'] == (2, 4)
+    assert result.missing['backbone.layer4.0.conv1'] == (19, 32)
+    assert not any('layer1' in name for name in result.missing)
+    text = capsys.readouterr().out
+    assert 'warning: 13 layers have fewer zero filters than the pr' in text
+    assert '  backbone.conv1              2         4\n' in text
+
+
+@pytest.mark.slow
+def test_compact_network_through_its_config(run, tool, tmp_path):
+    in_order = dict(type='DefaultSampler', shuffle=False)
+
+    def loader(split):
+        data = toy_dataset('classification', 8, size=(32, 32), split=split)
+        return dict(
+            batch_size=4, num_workers=0, sampler=in_order, dataset=data
+        )
+
+    metric = dict(type='Accuracy', topk=(1,))
+    optimizer = dict(type='SGD', lr=0.0)
+    config, checkpoint, _ = run(
+        train_dataloader=loader('train'),
+        val_dataloader=loader('val'),
+        test_dataloader=loader('val'),
+        val_evaluator=metric,
+        test_evaluator=metric,
+        optim_wrapper=dict(type='OptimWrapper', optimizer=optimizer),
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        val_cfg=dict(),
+        test_cfg=dict(),
+        custom_hooks=[
+            dict(type='mmkd.StepSeedHook'),
+            dict(type='mmkd.SoftFilterPruningHook', pruning_rate=0.3),
+        ],
+        default_hooks=dict(
+            checkpoint=dict(
+                type='CheckpointHook',
+                interval=1,
+                save_best='pruned/accuracy/top1',
+            )
+        ),
+    )
+    folder = (
+        tool('prune_export')
+        .main(
+            [str(config), str(checkpoint), '--rounds', '0']
+            + ['--input-shape', '3', '32', '32']
+        )
+        .folder
+    )
+    compact = folder / 'compact_config.py'
+    found = Config.fromfile(compact)
+    assert [h.type for h in found.custom_hooks] == ['mmkd.StepSeedHook']
+    assert found.default_hooks.checkpoint.save_best == 'accuracy/top1'
+
+    def test(*arguments):
+        options = ['--work-dir', tmp_path / arguments[0].stem]
+        return tool('test').main([str(arg) for arg in (*arguments, *options)])
+
+    expected = test(config, checkpoint)
+    assert test(compact, folder / 'compact.pth') == expected
+    tool('train').main([str(compact), '--work-dir', str(tmp_path / 'tuned')])
+    tuned = torch.load(tmp_path / 'tuned' / 'epoch_1.pth', weights_only=False)
+    start = torch.load(folder / 'compact.pth', weights_only=True)
+    assert list(tuned['state_dict']) == list(start['state_dict'])
+    for name, value in start['state_dict'].items():
+        if 'running' not in name and 'tracked' not in name:
+            assert torch.equal(tuned['state_dict'][name], value)
 
 
 def test_residual_scatter_and_divisor(run, export):

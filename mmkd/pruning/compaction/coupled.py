@@ -74,7 +74,7 @@ def follow_channels(
     root: Any = model
     networks = [getattr(root, 'student', root)]
     if hasattr(root, 'cohort'):
-        networks = list(root.cohort.peers)
+        networks = list(root.cohort.peers.children())
 
     def run(_: nn.Module, images: Tensor) -> list[Any]:
         return [

@@ -12,7 +12,10 @@ from mmkd.pruning.compaction.constants import zero_filters
 SHAPE = (3, 64, 64)
 
 
-@pytest.mark.parametrize('name', ['resnet18', 'resnet50', 'mobilenet_v2'])
+@pytest.mark.parametrize(
+    'name',
+    ['resnet18', 'resnet50', 'mobilenet_v2', 'cifar_pad'],
+)
 def test_nothing_is_left(masked, name):
     network = masked(name, torch.float64, rate=0.0)
     mask_coupled(network, coupled_groups(network, SHAPE), 0.5)
@@ -39,6 +42,23 @@ def test_groups_of_a_residual_network(masked):
     ):
         assert frozenset(together) in members
     assert all(group.norms for group in groups)
+
+
+def test_shortcuts_that_append_zero_channels(masked):
+    groups = {
+        frozenset(group.convs): group
+        for group in coupled_groups(masked('cifar_pad', rate=0.0), SHAPE)
+    }
+    stage1 = {'backbone.conv1', 'backbone.layer1.0.conv2'}
+    stage2, stage3 = 'backbone.layer2.0.conv2', 'backbone.layer3.0.conv2'
+    shared = groups[frozenset({*stage1, stage2, stage3})]
+    added = groups[frozenset({stage2, stage3})]
+    alone = groups[frozenset({stage3})]
+    assert [g.size for g in (shared, added, alone)] == [16, 16, 32]
+    assert shared.convs[stage2].tolist() == [*range(16), *[-1] * 16]
+    assert added.convs[stage3].tolist() == (
+        [-1] * 16 + [*range(16)] + [-1] * 32
+    )
 
 
 def test_score_is_the_sum_over_the_group(masked):

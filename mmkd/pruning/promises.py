@@ -1,0 +1,73 @@
+"""Zero filters that a config promises and a checkpoint lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmengine.config import Config
+from torch import nn
+
+from mmkd.pruning.compaction.constants import zero_filters
+from mmkd.pruning.compaction.modules import submodule
+from mmkd.pruning.coupled_targets import planned_zeros
+from mmkd.registry import HOOKS
+
+
+def missing_zeros(
+    network: nn.Module,
+    config: Config,
+    peer: int | None = None,
+    input_shape: Sequence[int] | None = None,
+) -> dict[str, tuple[int, int]]:
+    """Return the layers with fewer zero filters than the config's hook makes.
+
+    Args:
+        network: that a run of ``config`` deploys.
+        config: of a network or of a distiller.
+        peer: which one of a cohort it is.
+        input_shape: (C, H, W), should the hook need one and not have it.
+
+    Returns:
+        Layer -> (zero filters, promised ones).
+    """
+    path: list[str] = []
+    if 'cohort' in config.model:
+        index = (peer or 0) % len(config.model.cohort.peers)
+        path = ['cohort', 'peers', str(index)]
+    elif 'student' in config.model:
+        path = ['student']
+    model = network
+    for name in reversed(path):  # patterns are of the paths in the run
+        parent = nn.Module()
+        parent.add_module(name, model)
+        model = parent
+    prefix = ''.join(f'{name}.' for name in path)
+    found = {}
+    for options in _pruning_hooks(config):
+        hook = HOOKS.build(options)
+        if hook.granularity != 'filter':
+            continue
+        hook.input_shape = hook.input_shape or input_shape
+        try:
+            targets, groups, _ = hook.select(model)
+        except ValueError:  # e.g. patterns for other peers only
+            continue
+        for name, promised in planned_zeros(targets, groups).items():
+            zeros = int(zero_filters(submodule(model, name)).sum())
+            if zeros < promised:
+                found[name.removeprefix(prefix)] = (zeros, promised)
+    return found
+
+
+def _pruning_hooks(config: Config) -> Iterator[dict[str, Any]]:
+    hooks = [
+        *(config.get('custom_hooks') or ()),
+        *(config.get('default_hooks') or {}).values(),
+    ]
+    for hook in hooks:
+        kind = hook.get('type') if isinstance(hook, Mapping) else None
+        if str(kind).endswith('SoftFilterPruningHook'):
+            options = dict(hook, type='mmkd.SoftFilterPruningHook')
+            options.pop('priority', None)
+            yield options
