@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
-import re
 import shutil
 import time
 from collections import OrderedDict
@@ -14,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -30,6 +27,7 @@ from mmkd.pruning.compaction.forward import choose_forward, tensors
 from mmkd.pruning.compaction.modules import convolutions
 from mmkd.pruning.compaction.plan import Plan
 from mmkd.pruning.compaction.verify import CompactionError, relative_error
+from mmkd.pruning.plain import as_json, as_plain
 from mmkd.pruning.promises import missing_zeros
 from mmkd.pruning.recalibration import recalibrate_batch_norm
 from mmkd.utils.checkpoints import read_checkpoint
@@ -139,7 +137,7 @@ def export_compact(
         allow_tiny=allow_tiny,
     )
     seconds = time.perf_counter() - start
-    architecture = _plain(spec)
+    architecture = as_plain(spec)
     meta = dict(
         mmkd_version=__version__,
         pruning_plan=plan,
@@ -154,7 +152,7 @@ def export_compact(
     )
     dataset_meta = (saved.get('meta') or {}).get('dataset_meta')
     if dataset_meta is not None:
-        meta['dataset_meta'] = _plain(dataset_meta)
+        meta['dataset_meta'] = as_plain(dataset_meta)
     folder = Path(out)
     with TemporaryDirectory() as partial:
         files = Path(partial)
@@ -185,7 +183,7 @@ def export_compact(
             missing=missing_zeros(masked, config, peer, inputs.shape[1:]),
         )
         facts = dict(asdict(export), folder=str(folder))
-        (files / 'report.json').write_text(_json(facts))
+        (files / 'report.json').write_text(as_json(facts))
         folder.mkdir(parents=True, exist_ok=True)
         for file in files.iterdir():
             shutil.copy(file, folder / file.name)
@@ -210,7 +208,7 @@ def write_compact(
     # Versions of the modules: without them, old key names are converted.
     plain._metadata = state._metadata  # type: ignore[attr-defined]
     torch.save(dict(meta=dict(meta), state_dict=plain), folder / 'compact.pth')
-    (folder / 'plan.json').write_text(_json(plan))
+    (folder / 'plan.json').write_text(as_json(plan))
     shutil.copy(standalone_loader.__file__, folder / 'loader.py')
 
 
@@ -274,29 +272,3 @@ def _dense(masked: nn.Module) -> nn.Module:
             zero = zero_filters(conv)
             conv.weight.data[zero] = 0.01
     return dense
-
-
-def _plain(value: Any) -> Any:
-    """Return ``value`` made of what ``weights_only`` loading allows."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(entry) for entry in value)
-    if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise TypeError(
-        f'the config of the network holds {value!r} of type '
-        f'{type(value).__name__}, which cannot be stored: use plain values'
-    )
-
-
-def _json(value: Any) -> str:
-    """Return JSON with one line per list of numbers."""
-    text = json.dumps(value, indent=1)
-    return re.sub(
-        r'\[\s+([^\[\]{}"]*?)\s+\]',
-        lambda m: '[' + ' '.join(m.group(1).split()) + ']',
-        text,
-    )
