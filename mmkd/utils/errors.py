@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 from mmengine.dist import get_rank, get_world_size
@@ -26,6 +28,13 @@ USER_ERRORS = (
 EXIT_CODE = 2
 # Of these, the message alone is enough.
 _CLEAR = (ValueError, KeyError, FileNotFoundError, FloatingPointError)
+# torch's text for an error in a worker: its traceback, then its own text.
+_WORKER = re.compile(
+    r'Caught \w+ in DataLoader worker process \d+\.\n'
+    r'.*File "(?P<file>[^"]+)", line (?P<line>\d+), in [^\n]+'
+    r'.*?\n[\w.]+: (?P<text>.*)',
+    re.DOTALL,
+)
 
 
 @contextmanager
@@ -66,6 +75,9 @@ def describe(error: Exception) -> str:
     text = str(error)
     if isinstance(error, KeyError) and error.args:
         text = str(error.args[0])  # str() would add quotes
+    worker = _WORKER.match(text)
+    if worker:
+        text = worker['text'].strip().strip('\'"')
     if not isinstance(error, _CLEAR):
         text = f'{type(error).__name__}: {text}'
     rank = f' [rank {get_rank()}]' if get_world_size() > 1 else ''
@@ -83,6 +95,11 @@ def _in_loop(trace: TracebackType | None) -> bool:
 
 def _raised_by_mmkd(error: Exception) -> bool:
     """Return whether a ``raise`` of mmkd itself is the origin."""
+    worker = _WORKER.match(str(error))
+    if worker:
+        source = linecache.getline(worker['file'], int(worker['line']))
+        own = Path(__file__).parents[1] in Path(worker['file']).parents
+        return own and source.lstrip().startswith('raise')
     frames = list(traceback.walk_tb(error.__traceback__))
     if not frames:
         return False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from mmengine.runner import BaseLoop
+from torch.utils.data import DataLoader, Dataset
 
+from mmkd.datasets import CachedTransforms
 from mmkd.models.losses import KLDivLoss
 from mmkd.utils.errors import describe, one_line_errors
 
@@ -76,6 +78,46 @@ def test_what_mmkd_raises_in_a_loop_is_one_line(capsys):
     with pytest.raises(SystemExit), one_line_errors():
         loop.run()
     assert 'temperature' in capsys.readouterr().err
+
+
+class Failing(Dataset):
+    """One sample, which cannot be made."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.function()
+
+
+def test_what_mmkd_raises_in_a_worker_is_one_line(capsys):
+    data = Failing(lambda: KLDivLoss(temperature=-1.0))
+    loop = Loop(lambda: next(iter(DataLoader(data, num_workers=1))))
+    with pytest.raises(SystemExit), one_line_errors():
+        loop.run()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith('error: KLDivLoss: temperature=-1.0 must')
+
+
+def test_key_error_of_a_worker_is_one_line(capsys):
+    data = Failing(lambda: CachedTransforms([])({'img': 0}))
+    loop = Loop(lambda: next(iter(DataLoader(data, num_workers=1))))
+    with pytest.raises(SystemExit), one_line_errors():
+        loop.run()
+    text = capsys.readouterr().err
+    assert text.startswith("error: CachedTransforms: no entry 'img_path'")
+
+
+def test_other_errors_of_a_worker_keep_their_traceback():
+    data = Failing(lambda: fail_with(ValueError('shape')))
+    loop = Loop(lambda: next(iter(DataLoader(data, num_workers=1))))
+    words = 'Original Traceback'
+    with pytest.raises(ValueError, match=words), one_line_errors():
+        loop.run()
 
 
 @pytest.mark.parametrize('way', ['argument', 'variable'])
