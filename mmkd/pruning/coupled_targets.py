@@ -24,7 +24,8 @@ def couple_targets(
 ) -> tuple[list[Target], list[CoupledGroup], dict[str, str]]:
     """Return the targets that can be coupled, their groups, and the others.
 
-    A group counts if all of its convolutions are targets.
+    A group counts if all of its convolutions are targets and none of its
+    batch norms is frozen.
 
     Args:
         model: not wrapped; a distiller, too.
@@ -49,14 +50,22 @@ def couple_targets(
         ) from error
     rates = {target.name: target.rate for target in targets}
     left_out = reasons_without_group(graph, rates)
+
+    def frozen(name: str) -> bool:
+        parameters = model.get_submodule(name).parameters()
+        return not all(parameter.requires_grad for parameter in parameters)
+
     groups = []
     for group in groups_of(graph, model):
-        others = [name for name in group.convs if name not in rates]
-        if not others:
+        obstacles = [
+            *(f'{k}, which is no target' for k in group.convs.keys() - rates),
+            *(f'{k}, which is frozen' for k in group.norms if frozen(k)),
+        ]
+        if not obstacles:
             _check_rates(group, rates)
             groups.append(group)
-        for name in group.convs.keys() & rates.keys() if others else ():
-            left_out[name] = f'{others[0]}, which is no target, adds to it'
+        for name in group.convs.keys() & rates if obstacles else ():
+            left_out[name] = f'shares channels with {min(obstacles)}'
     coupled = {name for group in groups for name in group.convs}
     kept = [target for target in targets if target.name in coupled]
     if not kept:

@@ -205,11 +205,21 @@ def test_layers_that_cannot_be_followed_are_left_out(tmp_path, caplog) -> None:
     assert counts == [0, 0] and int(zero_filters(net.conv0).sum()) == 3
 
 
+def test_frozen_norms_keep_their_group(tmp_path) -> None:
+    net = Net()
+    net.norm2.requires_grad_(False)
+    found = run(tmp_path, hook(), model=net)
+    assert not zero_filters(net.conv1).any()
+    assert int(zero_filters(net.conv0).sum()) == 3
+    for name in ('norm2.weight', 'norm2.bias'):
+        assert torch.equal(found.after[4][name], Net().state_dict()[name])
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
         (dict(layer_rates={'conv2': 0.1}), 'conv1 0.5, conv2 0.1.*pattern fo'),
-        (dict(include=['conv2']), 'conv2: conv1, which is no target, adds to'),
+        (dict(include=['conv2']), 'conv2: shares channels with conv1, which'),
         (dict(input_shape=(4, 7, 7)), r'input_shape=\(C, H, W\) of the pruni'),
     ],
 )
