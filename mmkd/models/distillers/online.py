@@ -216,8 +216,9 @@ class OnlineDistiller(BaseDistiller):
         by_phase: dict[str | None, dict[str, Any]] = {None: run.losses}
         for number, exchange in enumerate(self.exchanges):
             peers = roles_of(exchange, run.tensors)
+            aux = exchange.auxiliary(peers, batch)
             for phase in (None, *exchange.phases):
-                given = exchange(peers, batch, phase)
+                given = exchange(peers, batch, phase, aux)
                 if phase is None and exchange.ramp_epochs:
                     given['ramp'] = torch.tensor(exchange.ramp(batch))
                 losses = by_phase.setdefault(phase, {})

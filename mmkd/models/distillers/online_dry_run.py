@@ -99,23 +99,20 @@ def rehearse_peers(
             report.tensors = {
                 name: shrink(value) for name, value in report.taps.items()
             }
-    for part in distiller.cohort.sharing.parts:
-        peer = distiller.cohort[part.peers[0]]
-        _check_starts_at_input(peer, part.paths, rows, shape, distiller)
+    parts = distiller.cohort.sharing.parts
+    shared = [path for part in parts for path in part.paths]
+    for index in {part.peers[0] for part in parts}:
+        order = _layers_in_order(distiller.cohort[index], rows, shape)
+        for part in parts:
+            if part.peers[0] == index:
+                _check_starts_at_input(order, part.paths, shared)
     return reports
 
 
-def _check_starts_at_input(
-    peer: nn.Module,
-    paths: Sequence[str],
-    rows: int,
-    shape: tuple[int, ...],
-    distiller: OnlineDistiller,
-) -> None:
-    """Refuse a shared module that a module with own weights precedes."""
-    shared = tuple(
-        path for part in distiller.cohort.sharing.parts for path in part.paths
-    )
+def _layers_in_order(
+    peer: nn.Module, rows: int, shape: tuple[int, ...]
+) -> list[str]:
+    """Return the names of the layers with weights, as they run."""
     clone = meta_copy(peer).eval()
     order: list[str] = []
     for name, module in clone.named_modules():
@@ -125,6 +122,13 @@ def _check_starts_at_input(
             )
     with torch.no_grad():
         clone(torch.empty(rows, *shape, device='meta'), None, mode='tensor')
+    return order
+
+
+def _check_starts_at_input(
+    order: Sequence[str], paths: Sequence[str], shared: Sequence[str]
+) -> None:
+    """Refuse a shared module that a module with own weights precedes."""
 
     def belongs(name: str, to: Sequence[str]) -> bool:
         return any(f'{name}.'.startswith(f'{path}.') for path in to)
@@ -185,9 +189,10 @@ def try_exchanges(
         batch = DummyBatch(size, len(first))
         try:
             with evaluating(exchange), torch.random.fork_rng(devices=[]):
-                _check_names(exchange, exchange.auxiliary(peers, batch))
+                aux = exchange.auxiliary(peers, batch)
+                _check_names(exchange, aux)
                 for phase in (None, *exchange.phases):
-                    exchange(peers, batch, phase)
+                    exchange(peers, batch, phase, aux)
         except KeyError as error:
             raise KeyError(
                 f'exchange {type(exchange).__name__} asks for {error}, but '

@@ -137,7 +137,11 @@ class Exchange(BaseModule):
     # -- the common part ----------------------------------------------------
 
     def forward(
-        self, peers: Peers, batch: Batch, phase: str | None = None
+        self,
+        peers: Peers,
+        batch: Batch,
+        phase: str | None = None,
+        aux: Mapping[str, Tensors] | None = None,
     ) -> dict[str, torch.Tensor]:
         """Return the losses of this exchange, by log name.
 
@@ -145,12 +149,14 @@ class Exchange(BaseModule):
             peers: per peer, role -> tensor, e.g. ``logits`` (N, K, ...).
             batch: labels, sample indices and progress of the step.
             phase: None, or one of ``phases``.
+            aux: what `auxiliary` gave for them, if it was already asked.
 
         Returns:
             ``peer0.loss_kd`` (transfers), ``<auxiliary>.loss_task`` and
             what `extra_losses` names, or the losses of the phase.
         """
-        aux = self.auxiliary(peers, batch)
+        if aux is None:
+            aux = self.auxiliary(peers, batch)
         if phase is not None:
             return self.phase_losses(phase, peers, aux, batch)
         losses: dict[str, torch.Tensor] = {
