@@ -102,6 +102,24 @@ def in_crop(points: np.ndarray, sample: Any) -> np.ndarray:
     return (points - sample.input_center + 0.5 * scale) / scale * size
 
 
+def puzzle_grid(config: Any) -> tuple[int, ...] | None:
+    """The grid of a network for puzzles, None of one for joints."""
+    decoder = config.model.get('head', {}).get('decoder', {})
+    if not str(decoder.get('type')).endswith('JigsawHeatmap'):
+        return None
+    return tuple(decoder.get('grid_size', (4, 3)))
+
+
+def check_task(name: str, config: Any, task: str) -> None:
+    """Refuse puzzles of a network for joints, and the reverse."""
+    other = 'puzzles' if puzzle_grid(config) else 'poses'
+    if other != task:
+        raise ValueError(
+            f'{task}: the network of config="{name}" is one for {other}; give '
+            f'another config, or draw {other}'
+        )
+
+
 def puzzle_columns(
     config: Any, checkpoint: str, people: Sequence[Any]
 ) -> dict[str, list[np.ndarray]]:
@@ -113,7 +131,7 @@ def puzzle_columns(
         'before': [],
     }
     samples = predict(config, checkpoint, people)
-    grid = tuple(config.model.head.decoder.get('grid_size', (4, 3)))
+    grid: Any = puzzle_grid(config)
     for person, sample in zip(people, samples, strict=True):
         crop, order = crop_of(person), sample.jigsaw_permutation
         found = sample.pred_instances.patch_slots[0]
@@ -142,7 +160,9 @@ def pose_columns(
         picture = draw_pose(crop_of(person), points, links, visible)
         columns['truth'].append(picture)
     for name, config, checkpoint in networks:
-        samples = predict(read_config(config), checkpoint, people)
+        own = read_config(config)
+        check_task(config, own, 'poses')
+        samples = predict(own, checkpoint, people)
         columns[name] = [
             draw_pose(
                 crop_of(person),
@@ -156,6 +176,7 @@ def pose_columns(
 
 def run(args: argparse.Namespace) -> None:
     config = read_config(args.config)
+    check_task(args.config, config, args.task)
     people = read_people(config, args.start, args.count)
     if args.task == 'puzzles':
         columns = puzzle_columns(config, args.checkpoint, people)

@@ -20,12 +20,13 @@ from mmengine.config import Config  # noqa: E402
 from mmengine.runner import Runner, find_latest_checkpoint  # noqa: E402
 
 from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
+from mmkd.utils.dist import unwrapped  # noqa: E402
 from mmkd.utils.errors import one_line_errors  # noqa: E402
+from mmkd.utils.pretrained import check_pretrained  # noqa: E402
 from mmkd.utils.setup import (  # noqa: E402
     add_run_arguments,
     build_runner,
     load_run_config,
-    unwrapped,
 )
 
 
@@ -144,6 +145,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         apply_arguments(config, args)
         check_batch_size(config)
         runner = build_runner(config)
+        check_pretrained(unwrapped(runner.model))
         check_resumed(runner)
         runner.train()
 

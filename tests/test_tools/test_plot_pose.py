@@ -58,3 +58,23 @@ def test_too_many_people(tool, untrained, error_line):
         '101',
     )
     assert 'there are 100 people' in line
+
+
+def test_puzzles_of_joints_and_the_reverse(tool, untrained, error_line):
+    main = tool('plot_pose').main
+    joints, puzzles = untrained('toy_scratch'), untrained('toy_hsjp')
+    line = error_line(main, 'puzzles', *joints)
+    assert 'puzzles: the network of config="' in line
+    assert 'toy_scratch.py" is one for poses; give another config' in line
+    network = ('--network', 'a', *puzzles)
+    for config in (joints[0], puzzles[0]):
+        line = error_line(main, 'poses', config, *network)
+        assert 'toy_hsjp.py" is one for puzzles; give another' in line
+
+
+def test_missing_checkpoint(tool, untrained, error_line):
+    config, checkpoint = untrained('toy_hsjp')
+    line = error_line(
+        tool('plot_pose').main, 'puzzles', config, f'{checkpoint}.no'
+    )
+    assert 'toy_hsjp.pth.no" does not exist' in line

@@ -33,6 +33,7 @@ class JigsawHeatmapHead(HeatmapHead):
         TypeError: the decoder is none for puzzles.
         ValueError: ``out_channels`` does not fit the grid, or a flip test is
             asked for in prediction.
+        FloatingPointError: the loss is not finite.
     """
 
     def __init__(
@@ -64,6 +65,28 @@ class JigsawHeatmapHead(HeatmapHead):
     def forward(self, feats: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Return heat maps (N, K, h, w), float32 in mixed precision too."""
         return at_least_float32(super().forward(feats))
+
+    def loss(
+        self,
+        feats: tuple[torch.Tensor, ...],
+        batch_data_samples: list[Any],
+        train_cfg: dict[str, Any] | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Return ``loss_kpt`` and ``acc_pose`` of ``HeatmapHead``.
+
+        Raises:
+            FloatingPointError: the loss is not finite.
+        """
+        losses = super().loss(feats, batch_data_samples, train_cfg or {})
+        value = losses['loss_kpt'].detach()
+        if not value.isfinite():
+            raise FloatingPointError(
+                f'JigsawHeatmapHead: loss_kpt is {float(value)}: training '
+                'stops before the step, the last checkpoint is intact. Lower '
+                'optim_wrapper.optimizer.lr or clip gradients; without '
+                '--amp, float32 is used'
+            )
+        return losses
 
     def predict(
         self,
