@@ -24,6 +24,7 @@ from mmengine.dist import is_main_process  # noqa: E402
 
 from mmkd.networks import deployed_peer, load_network_weights  # noqa: E402
 from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
+from mmkd.utils.dist import unwrapped  # noqa: E402
 from mmkd.utils.errors import one_line_errors  # noqa: E402
 from mmkd.utils.export import deployed_network  # noqa: E402
 from mmkd.utils.setup import (  # noqa: E402
@@ -31,7 +32,6 @@ from mmkd.utils.setup import (  # noqa: E402
     add_run_arguments,
     build_runner,
     load_run_config,
-    unwrapped,
 )
 
 # Visualizer and hook of each repository, and how the hook is switched on.

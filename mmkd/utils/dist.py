@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from mmengine.dist import get_rank, get_world_size
-from torch import distributed
+from mmengine.model import is_model_wrapper
+from torch import distributed, nn
 
-__all__ = ['broadcast_from_first', 'gather_rows', 'get_rank', 'get_world_size']
+__all__ = [
+    'broadcast_from_first',
+    'gather_rows',
+    'get_rank',
+    'get_world_size',
+    'unwrapped',
+]
+
+
+def unwrapped(model: nn.Module) -> Any:
+    """Return the model inside a wrapper for several devices."""
+    return model.module if is_model_wrapper(model) else model
 
 
 @torch.no_grad()

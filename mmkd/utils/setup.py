@@ -237,8 +237,3 @@ def build_runner(config: Config) -> Runner:
     if 'runner_type' in config:
         return RUNNERS.build(config)
     return _Runner.from_cfg(config)
-
-
-def unwrapped(model: nn.Module) -> nn.Module:
-    """Return the model without its wrapper for distributed training."""
-    return getattr(model, 'module', model)

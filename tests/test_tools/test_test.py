@@ -6,9 +6,11 @@ import json
 
 import pytest
 import torch
+from mmcv.transforms import BaseTransform
 from mmengine.fileio import load
 
 from mmkd.networks import build_network
+from mmkd.registry import TRANSFORMS
 from mmkd.testing import toy_segmentor
 
 
@@ -65,6 +67,39 @@ def test_teacher_is_not_needed(toy, tool, checkpoints):
     )
     assert 'mIoU' in metrics
     assert len(load(str(toy.folder / 'predictions.pkl'))) == 4
+
+
+@TRANSFORMS.register_module(force=True)
+class TinyPath(BaseTransform):
+    """A path for a scene, which the stock augmentation asks for."""
+
+    def transform(self, results):
+        return dict(results, img_path='')
+
+
+def test_test_time_augmentation(toy, tool):
+    config = toy.folder / f'tta_{toy.student.name}'
+    config.write_text(
+        f"""_base_ = ['{toy.student.name}']
+tta_model = dict(type='SegTTAModel')
+tta_pipeline = [
+    dict(type='mmkd.LoadScene'),
+    dict(type='mmkd.TinyPath'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='RandomFlip', prob=p) for p in (0.0, 1.0)],
+            [dict(type='mmkd.LoadSceneSegMap')],
+            [dict(type='PackSegInputs')],
+        ]),
+]
+"""
+    )
+    work_dir = str(toy.folder / 'run')
+    metrics = tool('test').main(
+        [str(config), str(toy.teacher), '--tta', '--work-dir', work_dir]
+    )
+    assert 0 < metrics['aAcc'] < 100
 
 
 def test_other_weights_are_refused(toy, tool, error_line):

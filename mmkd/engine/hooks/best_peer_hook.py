@@ -6,12 +6,12 @@ import math
 import re
 from typing import Any
 
-from mmengine.hooks import EMAHook, Hook
-from mmengine.model import is_model_wrapper
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import nn
 
+from mmkd.engine.hooks.runner_parts import averaged_models
 from mmkd.registry import HOOKS
+from mmkd.utils.dist import unwrapped
 
 _BETTER = dict(greater=max, less=min)
 
@@ -56,7 +56,7 @@ class BestPeerHook(Hook):
             TypeError: it has no ``set_best_peer``.
             ValueError: it deploys a fixed peer.
         """
-        model = _unwrapped(runner.model)
+        model = unwrapped(runner.model)
         if not hasattr(model, 'set_best_peer'):
             raise TypeError(
                 f'BestPeerHook: the model {type(model).__name__} has no '
@@ -79,12 +79,9 @@ class BestPeerHook(Hook):
         """
         metrics = {} if metrics is None else metrics
         peer = self.best_peer(metrics)
-        models = [_unwrapped(runner.model)]
-        for hook in runner.hooks:
-            if isinstance(hook, EMAHook):  # its copy is what gets saved
-                models.append(_unwrapped(hook.ema_model.module))
-        for model in models:
-            model.set_best_peer(peer)
+        unwrapped(runner.model).set_best_peer(peer)
+        for average in averaged_models(runner):  # that is what gets saved
+            average.set_best_peer(peer)
         self._replace(runner, metrics, peer)
         runner.logger.info(
             f'Best peer: {peer} ({self.metric} '
@@ -124,7 +121,3 @@ class BestPeerHook(Hook):
             if name in metrics:
                 metrics[name] = metrics[key]
                 runner.message_hub.update_scalar(f'val/{name}', metrics[key])
-
-
-def _unwrapped(model: nn.Module) -> Any:
-    return model.module if is_model_wrapper(model) else model

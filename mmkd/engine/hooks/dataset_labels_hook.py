@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmkd.registry import HOOKS
+from mmkd.utils.dist import unwrapped
 
 
 @HOOKS.register_module()
@@ -25,8 +25,7 @@ class DatasetLabelsHook(Hook):
             TypeError: the data set cannot tell its labels.
             ValueError: no part of the model asks for them.
         """
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrapped(runner.model)
         asking = [
             part
             for part in model.modules()

@@ -7,13 +7,13 @@ from typing import Any
 
 from mmengine.dist import master_only
 from mmengine.hooks import EMAHook, Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
 from mmkd.networks import deployed_peer, load_network_weights
 from mmkd.registry import HOOKS
 from mmkd.utils.checkpoints import read_checkpoint
+from mmkd.utils.dist import unwrapped
 from mmkd.utils.export import save_plain
 
 
@@ -42,9 +42,7 @@ class ExportStudentHook(Hook):
     @master_only
     def after_train(self, runner: Runner) -> None:
         """Write the files."""
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
+        model = unwrapped(runner.model)
         try:
             network = getattr(model, 'deployed', model)
         except ValueError as error:  # an auxiliary classifier of a cohort

@@ -10,10 +10,10 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmkd.engine.hooks.runner_parts import unwrapped
 from mmkd.pruning.scores import filter_scores
 from mmkd.pruning.targets import DEFAULT_EXCLUDE, find_targets
 from mmkd.registry import HOOKS
+from mmkd.utils.dist import unwrapped
 
 
 @HOOKS.register_module()

@@ -9,9 +9,7 @@ from typing import Any
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import nn
 from torch.utils.data import DataLoader
 
 from mmkd.models.exchanges.best_targets import error_products
@@ -19,6 +17,7 @@ from mmkd.models.exchanges.knowledge_collaboration_exchange import (
     KnowledgeCollaborationExchange,
 )
 from mmkd.registry import HOOKS
+from mmkd.utils.dist import unwrapped
 from mmkd.utils.modes import evaluating
 
 
@@ -59,7 +58,7 @@ class HeldOutWeightsHook(Hook):
         """
         exchanges = [
             part
-            for part in _model(runner).modules()
+            for part in unwrapped(runner.model).modules()
             if isinstance(part, KnowledgeCollaborationExchange)
             and part.target == 'general'
         ]
@@ -94,7 +93,9 @@ class HeldOutWeightsHook(Hook):
     def _update(self, runner: Runner, step: int) -> None:
         if all(int(part.weights_of) == step for part in self.exchanges):
             return  # resumed
-        covariance = held_out_covariance(_model(runner), self.dataloader)
+        covariance = held_out_covariance(
+            unwrapped(runner.model), self.dataloader
+        )
         for part in self.exchanges:
             part.set_covariance(covariance, step)
             runner.logger.info(
@@ -170,8 +171,3 @@ def _samples_of(dataloader: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
     for key in ('pipeline', 'metainfo', 'test_mode', 'lazy_init'):
         dataset.pop(key, None)
     return dataset, dataset.pop('indices', None)
-
-
-def _model(runner: Runner) -> nn.Module:
-    model = runner.model
-    return model.module if is_model_wrapper(model) else model

@@ -6,7 +6,6 @@ import itertools
 from typing import Any
 
 from mmengine.hooks import CheckpointHook, EMAHook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
@@ -14,16 +13,12 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.optim import Optimizer
 
 from mmkd.pruning.recalibration import recalibrate_batch_norm
+from mmkd.utils.dist import unwrapped
 
 _ERRORS = ('loss', 'nme', 'epe', 'error', 'mae', 'rmse')
 
 
-def unwrapped(model: nn.Module) -> Any:
-    """Return the model inside a wrapper for several devices."""
-    return model.module if is_model_wrapper(model) else model
-
-
-def averaged_models(runner: Runner) -> list[nn.Module]:
+def averaged_models(runner: Runner) -> list[Any]:
     """Return the copies that instances of ``EMAHook`` keep."""
     return [
         unwrapped(hook.ema_model.module)

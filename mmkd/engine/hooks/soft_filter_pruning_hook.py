@@ -17,7 +17,6 @@ from mmkd.engine.hooks.runner_parts import (
     optimizers,
     recalibrate,
     refuse_sharded,
-    unwrapped,
 )
 from mmkd.pruning.compaction.coupled import CoupledGroup
 from mmkd.pruning.coupled_targets import couple_targets, planned_zeros
@@ -31,6 +30,7 @@ from mmkd.pruning.targets import (
     zero_counts,
 )
 from mmkd.registry import HOOKS
+from mmkd.utils.dist import unwrapped
 
 _KEY = 'mmkd_pruning'
 

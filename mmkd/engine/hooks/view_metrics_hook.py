@@ -7,9 +7,9 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmkd.engine.hooks.runner_parts import unwrapped
 from mmkd.evaluation.view_metrics import view_metrics
 from mmkd.registry import HOOKS
+from mmkd.utils.dist import unwrapped
 
 
 @HOOKS.register_module()
