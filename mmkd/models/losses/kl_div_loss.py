@@ -9,6 +9,7 @@ from torch import nn
 
 from mmkd.models.losses.precision import at_least_float32
 from mmkd.registry import MODELS
+from mmkd.utils.settings import check_positive
 from mmkd.utils.shapes import check_logits
 
 Logits = torch.Tensor | Sequence[torch.Tensor]
@@ -46,11 +47,7 @@ class KLDivLoss(nn.Module):
         detach_target: bool = True,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(
-                f'KLDivLoss: temperature={temperature} must be positive; '
-                'set e.g. temperature=1.0'
-            )
+        check_positive('KLDivLoss', 1.0, temperature=temperature)
         if target_epsilon < 0:
             raise ValueError(
                 f'KLDivLoss: target_epsilon={target_epsilon} must not be '
