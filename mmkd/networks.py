@@ -185,7 +185,8 @@ def load_network_weights(
         strict: refuse keys that are missing, unexpected or of other shape.
         allow_pickle: see `read_checkpoint`.
         role: the network's name in messages, e.g. ``'teacher'``.
-        peer: which peer of a cohort; defaults to the deployed one.
+        peer: which peer of a cohort, -1 the last; defaults to the deployed
+            one.
         state: the ``state_dict`` of the file, if it was already read.
 
     Returns:
@@ -202,7 +203,11 @@ def load_network_weights(
     if any(key.startswith('student.') for key in state):
         state = strip_prefix(state, 'student.')
     elif any(key.startswith('cohort.peers.') for key in state):
-        peer = deployed_peer(state, checkpoint) if peer is None else peer
+        if peer is None:
+            peer = deployed_peer(state, checkpoint)
+        elif peer < 0:  # -1 is the last
+            peers = [k for k in state if k.startswith('cohort.peers.')]
+            peer += len({key.split('.')[2] for key in peers})
         state = strip_prefix(state, f'cohort.peers.{peer}.')
     elif state and all(key.startswith('module.') for key in state):
         state = strip_prefix(state, 'module.')
