@@ -11,8 +11,13 @@ train_pipeline = [
     dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale'),
     dict(type='RandomFlip', direction='horizontal'),
-    dict(type='RandomHalfBody'),
-    dict(type='RandomBBoxTransform'),
+    # weaker than usual: for tens of epochs, not hundreds
+    dict(
+        type='RandomBBoxTransform',
+        shift_prob=0,
+        rotate_factor=40,
+        scale_factor=(0.75, 1.25),
+    ),
     dict(type='TopdownAffine', input_size=codec['input_size']),
     dict(type='GenerateTarget', encoder=codec),
     dict(type='PackPoseInputs'),
