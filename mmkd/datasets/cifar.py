@@ -33,10 +33,17 @@ class _CIFARInMemory(stock.CIFAR10):
         batched: bool = False,
         check_hash: bool = True,
         fraction: float = 1.0,
+        label_limit: int | None = None,
         pipeline: Sequence = (),
         **kwargs: Any,
     ) -> None:
         self.fraction = fraction
+        if label_limit is not None and not 0 < label_limit <= self.num_labels:
+            raise ValueError(
+                f'{type(self).__name__}: label_limit={label_limit} is not in '
+                f'1 to {self.num_labels}; it is the number of classes to use'
+            )
+        self.label_limit = label_limit or self.num_labels
         if batched and pipeline:
             raise ValueError(
                 f'{type(self).__name__}: batched=True packs samples itself, '
@@ -65,6 +72,7 @@ class _CIFARInMemory(stock.CIFAR10):
         return [
             dict(row=row, gt_label=labels[row])
             for row in balanced_indices(labels, self.fraction)
+            if labels[row] < self.label_limit
         ]
 
     def _read(self) -> tuple[np.ndarray, list[int]]:
@@ -180,6 +188,8 @@ class CIFAR100(_CIFARInMemory, stock.CIFAR100):
             files made by ``tools/dataset_converters/cifar100.py``.
         fraction: share of each class to use, always the same images; a
             smaller share is part of a larger one.
+        label_limit: use only the classes with smaller labels, e.g. to keep
+            the others for a few-shot evaluation.
         pipeline: transforms, if not ``batched``.
         **kwargs: arguments of mmpretrain's ``CIFAR100``; ``download=True``
             is its default.

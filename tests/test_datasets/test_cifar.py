@@ -141,6 +141,16 @@ def test_subsets_keep_their_own_samples(root):
     assert (make(root, batched=True, indices=5)[4]['inputs']).shape[0] == 3
 
 
+def test_classes_with_small_labels(root):
+    whole = make(root).get_gt_labels()
+    labels = make(root, label_limit=50).get_gt_labels()
+    assert 0 < len(labels) < len(whole)
+    assert labels.tolist() == [label for label in whole if label < 50]
+    for limit in (0, 101):
+        with pytest.raises(ValueError, match=f'label_limit={limit} is not'):
+            make(root, label_limit=limit)
+
+
 def test_index_from_the_end_and_out_of_range(root):
     dataset = make(root, batched=True)
     last = dataset[-1]['data_samples']
