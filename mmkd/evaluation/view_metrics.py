@@ -85,10 +85,7 @@ def _hits(
             hits[f'{key}/joint_accuracy'] = logits.argmax(1) == joint_labels
             hits[f'{key}/class_accuracy'] = guess == joint_labels // count
     for teacher in getattr(distiller, 'teachers', ())[:1]:
-        shown = teacher.renormalize(images)
-        if teacher.dtype is not None:
-            shown = shown.to(teacher.dtype)
-        guesses.append(teacher.network(shown, mode='tensor').argmax(1))
+        guesses.append(teacher.outputs(images).argmax(1))
     same = torch.stack([guess == guesses[0] for guess in guesses]).all(0)
     if len(guesses) > 1:
         for turn in range(count):

@@ -195,14 +195,20 @@ class Teacher(nn.Module):
         Two-stage and query detectors read the image sizes of
         ``data_samples``; labels are not used.
         """
-        images = self.renormalize(images)
-        if self.dtype is not None:
-            images = images.to(self.dtype)
         with self.taps.recording() as record:
-            self.network(images, data_samples, mode='tensor')
+            self.outputs(images, data_samples)
         return named_tensors(
             record, self.aux_heads, self.aux_configs, self.wanted
         )
+
+    def outputs(
+        self, images: torch.Tensor, data_samples: list | None = None
+    ) -> Any:
+        """Return the network's own outputs for the student's images."""
+        images = self.renormalize(images)
+        if self.dtype is not None:
+            images = images.to(self.dtype)
+        return self.network(images, data_samples, mode='tensor')
 
     def train(self, mode: bool = True) -> Teacher:
         """Stay in eval mode."""

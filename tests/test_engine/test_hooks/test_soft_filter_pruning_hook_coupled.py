@@ -137,6 +137,24 @@ def check_nothing_is_left(network: nn.Module) -> None:
             assert not zero_filters(module).any()
 
 
+def train_coupled(folder: Path, model: dict, method: str):
+    runner = make_real_runner(
+        str(folder),
+        model,
+        'classification',
+        by_epoch=True,
+        steps=6,
+        hooks=[
+            dict(
+                type='mmkd.SoftFilterPruningHook',
+                **hook(method=method, input_shape=(3, 32, 32)),
+            )
+        ],
+    )
+    runner.train()
+    return runner
+
+
 @pytest.mark.parametrize('shortcut', ['conv', 'pad'])
 def test_every_zero_filter_can_be_removed(tmp_path, shortcut) -> None:
     pytest.importorskip('mmpretrain')
@@ -149,40 +167,15 @@ def test_every_zero_filter_can_be_removed(tmp_path, shortcut) -> None:
         shortcut=shortcut,
     )
     model['head']['in_channels'] = 32
-    runner = make_real_runner(
-        str(tmp_path),
-        model,
-        'classification',
-        by_epoch=True,
-        steps=6,
-        hooks=[
-            dict(
-                type='mmkd.SoftFilterPruningHook',
-                **hook(method='asrfp', input_shape=(3, 32, 32)),
-            )
-        ],
-    )
-    runner.train()
+    runner = train_coupled(tmp_path, model, 'asrfp')
     check_nothing_is_left(runner.model)
 
 
 @pytest.mark.slow
 def test_peers_with_a_shared_layer(tmp_path: Path) -> None:
     pytest.importorskip('mmpretrain')
-    runner = make_real_runner(
-        str(tmp_path),
-        cohort_config(cohort=dict(shared=['backbone.conv1'])),
-        'classification',
-        by_epoch=True,
-        steps=6,
-        hooks=[
-            dict(
-                type='mmkd.SoftFilterPruningHook',
-                **hook(method='sfp', input_shape=(3, 32, 32)),
-            )
-        ],
-    )
-    runner.train()
+    model = cohort_config(cohort=dict(shared=['backbone.conv1']))
+    runner = train_coupled(tmp_path, model, 'sfp')
     for peer in runner.model.cohort.peers:
         check_nothing_is_left(peer)
 

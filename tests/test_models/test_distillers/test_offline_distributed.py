@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from two_processes import one_and_two_processes
 
 pytestmark = pytest.mark.slow
 
@@ -93,30 +90,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     torch.save(
         build_network(toy_segmentor(8)).state_dict(), folder / 'teacher.pth'
     )
-    (folder / 'run.py').write_text(textwrap.dedent(SCRIPT))
-    for world in (1, 2):
-        processes = [
-            subprocess.Popen(
-                [
-                    sys.executable,
-                    str(folder / 'run.py'),
-                    str(folder),
-                    str(rank),
-                    str(world),
-                ],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            for rank in range(world)
-        ]
-        for process in processes:
-            output, _ = process.communicate(timeout=300)
-            assert process.returncode == 0, output[-3000:]
-    return {
-        name: torch.load(Path(folder) / f'out_{name}.pth', weights_only=True)
-        for name in ('1_0', '2_0', '2_1')
-    }
+    return one_and_two_processes(SCRIPT, folder)
 
 
 def test_both_ranks_end_alike(results: dict[str, Any]) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from two_processes import one_and_two_processes
 
 pytestmark = pytest.mark.slow
 
@@ -95,25 +93,7 @@ CASES = ('mutual', 'contrast', 'moving', 'phases')
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """States and logs of 1 x 4 and of 2 x 2 images, three steps."""
     folder = tmp_path_factory.mktemp('distributed')
-    (folder / 'run.py').write_text(textwrap.dedent(SCRIPT))
-    for world in (1, 2):
-        arguments = [sys.executable, str(folder / 'run.py'), str(folder)]
-        processes = [
-            subprocess.Popen(
-                [*arguments, str(rank), str(world), str(TESTS)],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            for rank in range(world)
-        ]
-        for process in processes:
-            output, _ = process.communicate(timeout=300)
-            assert process.returncode == 0, output[-3000:]
-    return {
-        name: torch.load(folder / f'out_{name}.pth', weights_only=True)
-        for name in ('1_0', '2_0', '2_1')
-    }
+    return one_and_two_processes(SCRIPT, folder, TESTS)
 
 
 @pytest.mark.parametrize('case', CASES)
