@@ -103,13 +103,15 @@ def run_one(config: Path, seed: int, args: argparse.Namespace) -> None:
     last = Path((work_dir / 'last_checkpoint').read_text().strip())
     kinds = ('', 'pruned_')  # the latter of SoftFilterPruningHook
     best = newest(work_dir, *(f'best_{k}{args.metric}_*.pth' for k in kinds))
+    tested: dict[int, dict] = {}  # the last one may be the best one
     for name, checkpoint in (('last', last), ('best', best)):
-        test_dir = work_dir / f'test_{name}'
-        shutil.rmtree(test_dir, ignore_errors=True)
-        run('test.py', config, checkpoint, '--work-dir', test_dir)
-        result = json.loads(newest(test_dir, '*/*.json').read_text())
         step = int(checkpoint.stem.rpartition('_')[2])
-        lines += compact([dict(test=name, step=step, **result)])
+        if step not in tested:
+            test_dir = work_dir / f'test_{name}'
+            shutil.rmtree(test_dir, ignore_errors=True)
+            run('test.py', config, checkpoint, '--work-dir', test_dir)
+            tested[step] = json.loads(newest(test_dir, '*/*.json').read_text())
+        lines += compact([dict(test=name, step=step, **tested[step])])
     lines.append(
         dict(
             config=config.as_posix(),

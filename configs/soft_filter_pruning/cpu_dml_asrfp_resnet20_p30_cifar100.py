@@ -1,5 +1,6 @@
 # Distil while pruning: two ResNet-20 teach each other, ASRFP prunes both.
-_base_ = 'cpu_asrfp_resnet20_p30_cifar100.py'
+# From scratch, 10 epochs.
+_base_ = ['cpu_baseline_resnet20_cifar100.py', '../_base_/methods/asrfp.py']
 model = dict(
     _delete_=True,
     type='mmkd.OnlineDistiller',
@@ -15,4 +16,8 @@ model = dict(
 )
 val_evaluator = dict(
     _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
+)
+default_hooks = dict(
+    pruning=dict(pruning_rate=0.3, **_base_.pruning),
+    checkpoint=dict(save_best='pruned/accuracy/top1'),
 )

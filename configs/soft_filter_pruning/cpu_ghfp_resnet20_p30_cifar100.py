@@ -1,6 +1,11 @@
 # GHFP: of the growing share of zeroed filters more and more stay zero.
-_base_ = ['cpu_baseline_resnet20_cifar100.py', '../_base_/methods/ghfp.py']
+_base_ = [
+    'cpu_baseline_longer_resnet20_cifar100.py',
+    '../_base_/methods/ghfp.py',
+]
 default_hooks = dict(
-    pruning=dict(pruning_rate=0.3, **_base_.pruning),
+    pruning=dict(
+        pruning_rate=0.3, by_epoch=False, interval=40, **_base_.pruning
+    ),
     checkpoint=dict(save_best='pruned/accuracy/top1'),
 )

@@ -1,6 +1,11 @@
 # SRFP: 30 % of the filters are damped, less and less of them remains.
-_base_ = ['cpu_baseline_resnet20_cifar100.py', '../_base_/methods/srfp.py']
+_base_ = [
+    'cpu_baseline_longer_resnet20_cifar100.py',
+    '../_base_/methods/srfp.py',
+]
 default_hooks = dict(
-    pruning=dict(pruning_rate=0.3, **_base_.pruning),
+    pruning=dict(
+        pruning_rate=0.3, by_epoch=False, interval=40, **_base_.pruning
+    ),
     checkpoint=dict(save_best='pruned/accuracy/top1'),
 )

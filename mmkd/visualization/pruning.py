@@ -1,4 +1,4 @@
-"""Pictures of pruning: norms over epochs, zero share, what is traded."""
+"""Pictures of pruning: norms over the training, zero share, what is traded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mmkd.visualization.curves import COLOURS
 
-Norms = dict[str, np.ndarray]  # layer -> (epochs, filters)
+Norms = dict[str, np.ndarray]  # layer -> (steps, filters)
 _RATE = re.compile(r'_p\d+(?=_|$)')
 
 
@@ -25,10 +25,11 @@ def read_filter_norms(path: str | Path) -> Norms:
 
     Args:
         path: a work directory (all parts of a resumed run are read; where
-            an epoch is repeated, the later one counts), or a file.
+            a step is repeated, the later one counts), or a file.
 
     Returns:
-        Layer -> norms (epochs, filters), as trained, before the mask.
+        Layer -> norms (steps, filters), as trained, before the mask; a
+        step is an epoch or an interval of iterations.
 
     Raises:
         FileNotFoundError: there is no record.
@@ -41,12 +42,13 @@ def read_filter_norms(path: str | Path) -> Norms:
             f'"{path}" has no */filter_norms.jsonl: train with '
             "default_hooks.filter_norms=dict(type='mmkd.FilterNormsHook')"
         )
-    epochs: dict[int, dict[str, list[float]]] = {}
+    lines: dict[int, dict[str, list[float]]] = {}
     for file in files:
         for text in file.read_text().splitlines():
             line = json.loads(text)
-            epochs[line['epoch']] = line['norms']
-    rows = [epochs[epoch] for epoch in sorted(epochs)]
+            step = line['epoch'] if 'epoch' in line else line['iter']
+            lines[step] = line['norms']
+    rows = [lines[step] for step in sorted(lines)]
     return {name: np.array([row[name] for row in rows]) for name in rows[-1]}
 
 
@@ -56,13 +58,13 @@ def plot_filter_norms(
     rate: float = 0.0,
     title: str | None = None,
 ) -> None:
-    """Draw the norm of every filter over the epochs, a panel per layer.
+    """Draw the norm of every filter over the steps, a panel per layer.
 
     Args:
-        norms: layer -> (epochs, filters).
+        norms: layer -> (steps, filters).
         path: PNG file to write.
         rate: share of filters that was pruned in the end; these, the
-            smallest in the last epoch, have another colour.
+            smallest at the last step, have another colour.
         title: line above.
 
     Raises:
@@ -89,7 +91,7 @@ def plot_filter_norms(
             )
         axis.set_title(name, fontsize=9, loc='left')
         axis.set_ylim(bottom=0)
-        axis.set_xlabel('epoch')
+        axis.set_xlabel('step')
         axis.set_ylabel('norm of a filter')
         axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     for axis in axes[len(norms) :]:

@@ -83,7 +83,7 @@ def test_every_published_row_has_a_config() -> None:
     }
     cpu.add('cpu_dml_asrfp_resnet20_p30_cifar100')
     cpu.add('cpu_asrfp_coupled_resnet20_p30_cifar100')
-    cpu.add('cpu_baseline_resnet20_cifar100')
+    cpu |= {f'cpu_baseline_{n}resnet20_cifar100' for n in ('', 'longer_')}
     alone = {f'baseline_{n}_{d}' for n in LAYERS for d in data_of(n)}
     assert set(NAMES) == published() | cpu | alone
 
@@ -200,13 +200,18 @@ def test_hook_does_what_the_name_says(name: str) -> None:
     granularity = 'weight' if method == 'weight' else 'filter'
     assert hook.granularity == granularity
     assert hook.coupled == method.endswith('_coupled')
-    method = dict(weight='sfp', dml_asrfp='asrfp', asrfp_coupled='asrfp').get(
-        method, method
-    )
-    assert given['method'] == method
+    stems = dict(weight='sfp', dml_asrfp='asrfp', asrfp_coupled='asrfp')
+    assert given['method'] == stems.get(method, method)
     assert not hook.mask_before_train and hook.recalibrate_bn == 0
     assert config.default_hooks.checkpoint.save_best == 'pruned/accuracy/top1'
-    assert config.train_cfg.max_epochs == config.param_scheduler.T_max == 10
+    T_max = config.param_scheduler.T_max
+    if method == 'dml_asrfp':  # from scratch
+        assert config.train_cfg.max_epochs == T_max == 10
+    else:
+        start = 'cpu_baseline_resnet20_cifar100/epoch_10.pth'
+        assert config.load_from.endswith(start)
+        assert config.train_cfg.max_iters == T_max == 400
+        assert not hook.by_epoch and hook.interval == 40
 
 
 @pytest.mark.parametrize(

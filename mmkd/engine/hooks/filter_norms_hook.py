@@ -1,10 +1,11 @@
-"""Norms of all filters, epoch by epoch."""
+"""Norms of all filters in the course of a training."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
@@ -14,6 +15,7 @@ from mmkd.pruning.scores import filter_scores
 from mmkd.pruning.targets import DEFAULT_EXCLUDE, find_targets
 from mmkd.registry import HOOKS
 from mmkd.utils.dist import unwrapped
+from mmkd.utils.settings import check_positive
 
 
 @HOOKS.register_module()
@@ -21,13 +23,19 @@ class FilterNormsHook(Hook):
     """Append a line to ``filter_norms.jsonl`` after every epoch.
 
     ``{"epoch": 1, "norms": {"backbone.conv1": [...], ...}}``, in the folder
-    of the run's logs. With `SoftFilterPruningHook` these are the norms as
-    trained, before the mask of the epoch. Only for loops of epochs.
+    of the run's logs; ``"iter"`` instead of ``"epoch"`` if ``by_epoch`` is
+    False. With `SoftFilterPruningHook` at the same interval these are the
+    norms as trained, before the mask.
 
     Args:
         include: see `find_targets`.
         exclude: see `find_targets`.
         norm: order of the norm.
+        interval: epochs, or iterations, from line to line.
+        by_epoch: False in a loop of iterations.
+
+    Raises:
+        ValueError: ``interval`` is not positive.
     """
 
     priority = 'BELOW_NORMAL'  # before SoftFilterPruningHook
@@ -37,13 +45,36 @@ class FilterNormsHook(Hook):
         include: Sequence[str] | None = None,
         exclude: Sequence[str] = DEFAULT_EXCLUDE,
         norm: float = 2,
+        interval: int = 1,
+        by_epoch: bool = True,
     ) -> None:
         self.include = include
         self.exclude = exclude
         self.norm = norm
+        check_positive('FilterNormsHook', 1, interval=interval)
+        self.interval = interval
+        self.by_epoch = by_epoch
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Write a line after an epoch."""
+        if self.by_epoch and self.every_n_epochs(runner, self.interval):
+            self._write(runner, dict(epoch=runner.epoch + 1))
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Any = None,
+    ) -> None:
+        """Write a line after an interval of iterations."""
+        if not self.by_epoch and self.every_n_train_iters(
+            runner, self.interval
+        ):
+            self._write(runner, dict(iter=runner.iter + 1))
 
     @master_only
-    def after_train_epoch(self, runner: Runner) -> None:
+    def _write(self, runner: Runner, line: dict[str, Any]) -> None:
         """Write the norms with four digits."""
         targets = find_targets(
             unwrapped(runner.model), 0.0, self.include, self.exclude
@@ -55,7 +86,6 @@ class FilterNormsHook(Hook):
             ]
             for target in targets
         }
-        line = json.dumps(dict(epoch=runner.epoch + 1, norms=norms))
         path = Path(runner.log_dir) / 'filter_norms.jsonl'
         with path.open('a', encoding='utf-8') as file:
-            file.write(f'{line}\n')
+            file.write(json.dumps(dict(**line, norms=norms)) + '\n')

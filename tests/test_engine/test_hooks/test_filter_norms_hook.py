@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from pruning_runner import CONVS, Record, make_runner
 
+from mmkd.registry import HOOKS
 from mmkd.testing.references import pruning as reference
+from mmkd.visualization.pruning import read_filter_norms
 
 
 def test_norms_before_the_mask_of_every_epoch(tmp_path) -> None:
@@ -31,3 +33,29 @@ def test_norms_before_the_mask_of_every_epoch(tmp_path) -> None:
             expected = reference.norms(weight)
             assert line['norms'][name] == pytest.approx(expected, rel=1e-3)
     assert min(lines[4]['norms']['conv2']) > 0
+
+
+def test_iterations(tmp_path) -> None:
+    norms = dict(
+        type='mmkd.FilterNormsHook',
+        include=['^conv'],
+        by_epoch=False,
+        interval=2,
+    )
+    runner = make_runner(
+        tmp_path,
+        dict(pruning_rate=0.5, by_epoch=False, interval=2),
+        hooks=[norms],
+        by_epoch=False,
+        epochs=3,
+    )
+    runner.train()
+    norms = read_filter_norms(tmp_path)
+    assert list(norms) == list(CONVS)
+    assert all(len(values) == 3 for values in norms.values())  # 2, 4, 6
+    assert norms['conv2'].min() > 0  # before the mask
+
+
+def test_interval_that_is_not_positive() -> None:
+    with pytest.raises(ValueError, match='interval=0 must be positive'):
+        HOOKS.build(dict(type='mmkd.FilterNormsHook', interval=0))
