@@ -6,7 +6,7 @@ model = dict(
     student=_base_.model,
     teacher=dict(
         config='configs/hsjp/cpu_teacher_lspet.py',
-        checkpoint='{{$HSJP_TEACHER:work_dirs/cpu_teacher_lspet/iter_1500.pth}}',
+        checkpoint='{{$HSJP_TEACHER:work_dirs/cpu_teacher_lspet/iter_3000.pth}}',
     ),
     taps=dict(heatmaps='head.final_layer'),
     losses=dict(
