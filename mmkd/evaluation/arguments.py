@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from torch import nn
 
 from mmkd.evaluation.features import frozen_network
 from mmkd.utils.setup import (
+    ConfigOptions,
     add_checkpoint_arguments,
     add_config_arguments,
     read_config,
@@ -36,7 +37,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         default={},
         metavar='KEY=VALUE',
         help='changes to the data config',

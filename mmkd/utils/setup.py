@@ -39,13 +39,35 @@ _EXTRA_KEYS = {
 _ALL_REDUCE_ON_CPU = 'gloo'
 
 
+class ConfigOptions(DictAction):
+    """KEY=VALUE pairs; what cannot be read ends the program with a line."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Read the pairs."""
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (AssertionError, RecursionError, ValueError):
+            parser.error(
+                f'{option_string} {" ".join(values)}: not KEY=VALUE with a '
+                'number, a word, [a,b] or (a,b). A dict is given entry by '
+                'entry, e.g. default_hooks.pruning.type=mmkd.'
+                'SoftFilterPruningHook default_hooks.pruning.method=sfp'
+            )
+
+
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of every tool that reads a config."""
     parser.add_argument('config', help='path, or package::path')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         default={},
         metavar='KEY=VALUE',
         help='changes to the config, e.g. train_dataloader.batch_size=4',

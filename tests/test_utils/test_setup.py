@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 from mmengine.config import Config
 
-from mmkd.utils.setup import apply_options, start_processes
+from mmkd.utils.setup import (
+    add_config_arguments,
+    apply_options,
+    start_processes,
+)
 
 
 @pytest.fixture
@@ -21,6 +27,19 @@ def test_options_are_merged(config):
     assert config.train_cfg.max_iters == 5
     assert config.randomness.seed == 3
     assert config.resume is True
+
+
+@pytest.mark.parametrize(
+    'option', ["hooks=[dict(type='A', rate=0.3)]", 'hooks', 'hooks=[1,2']
+)
+def test_unreadable_option_is_one_line(option, capsys) -> None:
+    parser = argparse.ArgumentParser(prog='train.py')
+    add_config_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(['config.py', '--cfg-options', option])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f'--cfg-options {option}: not KEY=VALUE' in line
+    assert 'default_hooks.pruning.type=' in line
 
 
 def test_unknown_key_lists_the_nearest(config):
