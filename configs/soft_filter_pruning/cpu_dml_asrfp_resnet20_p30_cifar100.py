@@ -18,6 +18,6 @@ val_evaluator = dict(
     _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
 )
 default_hooks = dict(
-    pruning=dict(pruning_rate=0.3, **_base_.pruning),
+    pruning=dict(pruning_rate=0.3, mask_bn=True, **_base_.pruning),
     checkpoint=dict(save_best='pruned/accuracy/top1'),
 )

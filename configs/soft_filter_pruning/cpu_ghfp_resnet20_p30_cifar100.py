@@ -5,7 +5,11 @@ _base_ = [
 ]
 default_hooks = dict(
     pruning=dict(
-        pruning_rate=0.3, by_epoch=False, interval=40, **_base_.pruning
+        pruning_rate=0.3,
+        by_epoch=False,
+        interval=40,
+        mask_bn=True,
+        **_base_.pruning,
     ),
     checkpoint=dict(save_best='pruned/accuracy/top1'),
 )

@@ -10,6 +10,7 @@ default_hooks = dict(
         pruning_rate=0.3,
         by_epoch=False,
         interval=40,
+        mask_bn=True,
         mask_before_train=False,
     ),
     checkpoint=dict(save_best='pruned/accuracy/top1'),

@@ -83,6 +83,7 @@ def test_every_published_row_has_a_config() -> None:
     }
     cpu.add('cpu_dml_asrfp_resnet20_p30_cifar100')
     cpu.add('cpu_asrfp_coupled_resnet20_p30_cifar100')
+    cpu |= {f'cpu_{m}_weights_only_resnet20_p30_cifar100' for m in METHODS}
     cpu |= {f'cpu_baseline_{n}resnet20_cifar100' for n in ('', 'longer_')}
     alone = {f'baseline_{n}_{d}' for n in LAYERS for d in data_of(n)}
     assert set(NAMES) == published() | cpu | alone
@@ -200,6 +201,9 @@ def test_hook_does_what_the_name_says(name: str) -> None:
     granularity = 'weight' if method == 'weight' else 'filter'
     assert hook.granularity == granularity
     assert hook.coupled == method.endswith('_coupled')
+    weights_only = method == 'weight' or method.endswith('_weights_only')
+    assert given.mask_bn == (not weights_only)
+    method = method.removesuffix('_weights_only')
     stems = dict(weight='sfp', dml_asrfp='asrfp', asrfp_coupled='asrfp')
     assert given['method'] == stems.get(method, method)
     assert not hook.mask_before_train and hook.recalibrate_bn == 0
