@@ -6,14 +6,16 @@
 
 Puzzles: the shuffled crop with true patches (white) and found ones (green,
 red), the heat maps, the crop put together again, the crop as it was. The
-pictures are those of the validation data of CONFIG.
+pictures are those of the validation data of CONFIG; --no-photo draws on a
+blank in their place, e.g. for data that may not be passed on.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     for name, each in tasks.choices.items():
         each.add_argument('--count', type=int, default=4, help='of people')
         each.add_argument('--start', type=int, default=0, help='first one')
+        each.add_argument(
+            '--no-photo', action='store_true', help='draw on a blank'
+        )
         each.add_argument('--out', default=f'{name}.png', help='PNG file')
         each.add_argument('--traceback', action='store_true')
     return parser.parse_args(argv)
@@ -90,10 +95,27 @@ def predict(config: Any, checkpoint: str, people: Sequence[Any]) -> list[Any]:
         return list(network.test_step(batch))
 
 
+Background = Callable[[Mapping[str, Any]], np.ndarray]
+
+
 def crop_of(person: Mapping[str, Any]) -> np.ndarray:
     """The crop (H, W, 3), uint8, red-green-blue."""
     pixels = person['inputs'].permute(1, 2, 0).numpy()
     return np.ascontiguousarray(pixels[..., ::-1])
+
+
+def blank_of(
+    person: Mapping[str, Any], grid: tuple[int, ...] | None
+) -> np.ndarray:
+    """In place of the crop: grey, or colours shuffled as its patches are."""
+    height, width = person['inputs'].shape[1:]
+    blank = np.full((height, width, 3), 225, np.uint8)
+    if grid is None:
+        return blank
+    blank[..., 0] = np.linspace(80, 250, height)[:, None]
+    blank[..., 2] = np.linspace(80, 250, width)
+    order = person['data_samples'].jigsaw_permutation
+    return np.ascontiguousarray(rearrange(blank, order, grid))
 
 
 def in_crop(points: np.ndarray, sample: Any) -> np.ndarray:
@@ -121,7 +143,10 @@ def check_task(name: str, config: Any, task: str) -> None:
 
 
 def puzzle_columns(
-    config: Any, checkpoint: str, people: Sequence[Any]
+    config: Any,
+    checkpoint: str,
+    people: Sequence[Any],
+    background: Background,
 ) -> dict[str, list[np.ndarray]]:
     """Pictures of puzzles by column."""
     columns: dict[str, list[np.ndarray]] = {
@@ -133,7 +158,7 @@ def puzzle_columns(
     samples = predict(config, checkpoint, people)
     grid: Any = puzzle_grid(config)
     for person, sample in zip(people, samples, strict=True):
-        crop, order = crop_of(person), sample.jigsaw_permutation
+        crop, order = background(person), sample.jigsaw_permutation
         found = sample.pred_instances.patch_slots[0]
         maps = sample.pred_fields.heatmaps.cpu().numpy()
         pictures = (
@@ -148,7 +173,10 @@ def puzzle_columns(
 
 
 def pose_columns(
-    networks: Sequence[Sequence[str]], people: Sequence[Any], links: Any
+    networks: Sequence[Sequence[str]],
+    people: Sequence[Any],
+    links: Any,
+    background: Background,
 ) -> dict[str, list[np.ndarray]]:
     """Pictures of poses: the truth, then the networks."""
     columns: dict[str, list[np.ndarray]] = {'truth': []}
@@ -157,7 +185,7 @@ def pose_columns(
         truth = sample.gt_instances
         points = in_crop(truth.keypoints[0], sample)
         visible = truth.keypoints_visible[0]
-        picture = draw_pose(crop_of(person), points, links, visible)
+        picture = draw_pose(background(person), points, links, visible)
         columns['truth'].append(picture)
     for name, config, checkpoint in networks:
         own = read_config(config)
@@ -165,7 +193,7 @@ def pose_columns(
         samples = predict(own, checkpoint, people)
         columns[name] = [
             draw_pose(
-                crop_of(person),
+                background(person),
                 in_crop(sample.pred_instances.keypoints[0], sample),
                 links,
             )
@@ -178,12 +206,15 @@ def run(args: argparse.Namespace) -> None:
     config = read_config(args.config)
     check_task(args.config, config, args.task)
     people = read_people(config, args.start, args.count)
+    background: Background = crop_of
+    if args.no_photo:
+        background = partial(blank_of, grid=puzzle_grid(config))
     if args.task == 'puzzles':
-        columns = puzzle_columns(config, args.checkpoint, people)
+        columns = puzzle_columns(config, args.checkpoint, people, background)
     else:
         dataset = data_loader(config, 'val').dataset
         links = dataset.metainfo['skeleton_links']
-        columns = pose_columns(args.network, people, links)
+        columns = pose_columns(args.network, people, links, background)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     plot_panels(columns, args.out)
 

@@ -49,6 +49,21 @@ def test_poses(tool, untrained, tmp_path):
     assert 2 < width / height < 3.2  # three columns, one row
 
 
+def test_without_photos(tool, untrained, tmp_path) -> None:
+    config, checkpoint = untrained('toy_scratch')
+    out = tmp_path / 'poses.png'
+    network = ['--network', 'scratch', config, checkpoint]
+    options = ['--count', '1', '--no-photo', '--out', str(out)]
+    main = tool('plot_pose').main
+    main(['poses', config, *network, *options])
+    grey = (cv2.imread(str(out)) == 225).all(2).mean()
+    assert grey > 0.4  # the blank, but for the figure and the margins
+    main(['puzzles', *untrained('toy_hsjp'), *options])
+    before = cv2.imread(str(out))[:, -100:]  # the last column, in order
+    red = before[60:-60, 50, 2].astype(int)
+    assert (red[1:] >= red[:-1]).all() and red[-1] > red[0] + 50
+
+
 def test_too_many_people(tool, untrained, error_line):
     line = error_line(
         tool('plot_pose').main,
