@@ -112,8 +112,9 @@ def blank_of(
     blank = np.full((height, width, 3), 225, np.uint8)
     if grid is None:
         return blank
-    blank[..., 0] = np.linspace(80, 250, height)[:, None]
-    blank[..., 2] = np.linspace(80, 250, width)
+    blank[..., 0] = np.linspace(60, 250, height)[:, None]
+    blank[..., 1] = 130
+    blank[..., 2] = np.linspace(60, 250, width)
     order = person['data_samples'].jigsaw_permutation
     return np.ascontiguousarray(rearrange(blank, order, grid))
 
