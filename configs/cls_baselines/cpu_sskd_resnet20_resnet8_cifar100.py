@@ -6,7 +6,7 @@ _base_ = [
 model = dict(
     student=_base_.task_weight,
     teacher=dict(
-        checkpoint='work_dirs/cpu_sskd_teacher_resnet20_cifar100/epoch_4.pth'
+        checkpoint='work_dirs/cpu_sskd_teacher_resnet20_cifar100/epoch_8.pth'
     ),
     views=_base_.views,
     aux_heads=dict(

@@ -1,4 +1,5 @@
-# SSKD, first phase: the head of ResNet-20, whose weights stay.
+# SSKD, first phase: the head of ResNet-20, whose weights stay; a quarter of
+# the training images, 8 epochs.
 _base_ = [
     'cpu_teacher_resnet20_cifar100.py',
     '../_base_/methods/sskd_teacher.py',
@@ -15,7 +16,8 @@ model = dict(
     input_shape=(3, 32, 32),
 )
 data_preprocessor = _base_.no_crop
-max_epochs = 4
+train_dataloader = dict(dataset=dict(fraction=0.25))
+max_epochs = 8
 param_scheduler = dict(T_max=max_epochs)
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 default_hooks = _base_.last_checkpoint

@@ -1,3 +1,2 @@
 # The teacher's network alone.
-_base_ = 'cpu_baseline_resnet8_cifar100.py'
-model = dict(backbone=dict(depth=20))
+_base_ = '../cls_baselines/cpu_teacher_resnet20_cifar100.py'

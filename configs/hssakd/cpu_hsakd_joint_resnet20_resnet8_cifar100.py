@@ -1,6 +1,6 @@
-# HSAKD*: ResNet-20 teaches ResNet-8.
+# HSAKD*: ResNet-20 teaches ResNet-8 on a quarter of the images.
 _base_ = [
-    'cpu_baseline_resnet8_cifar100.py',
+    'cpu_baseline_resnet8_25_cifar100.py',
     '../_base_/methods/hsakd.py',
 ]
 model = dict(

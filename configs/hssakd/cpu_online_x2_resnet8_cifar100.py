@@ -1,6 +1,6 @@
-# Online HSSAKD: two ResNet-8.
+# Online HSSAKD: two ResNet-8, a quarter of the images.
 _base_ = [
-    'cpu_baseline_resnet8_cifar100.py',
+    'cpu_baseline_resnet8_25_cifar100.py',
     '../_base_/methods/hssakd_online.py',
 ]
 model = dict(

@@ -60,7 +60,7 @@ FAST = [
 SHORT = [
     path.stem
     for path in sorted(FOLDER.glob('cpu_*.py'))
-    if path.stem != 'cpu_teacher_resnet20_cifar100'
+    if not path.stem.startswith(('cpu_teacher_', 'cpu_baseline_'))
 ]
 ALL = [
     pytest.param(name, marks=() if name in FAST else pytest.mark.slow)

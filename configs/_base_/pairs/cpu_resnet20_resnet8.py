@@ -1,5 +1,6 @@
-# ResNet-20 teaches ResNet-8, short schedule for one CPU core.
-_base_ = '../../dml/cpu_baseline_resnet8_cifar100.py'
+# ResNet-20 teaches ResNet-8 on a quarter of the training images, for one CPU
+# core.
+_base_ = '../../cls_baselines/cpu_baseline_resnet8_25_cifar100.py'
 model = dict(
     _delete_=True,
     type='mmkd.OfflineDistiller',
