@@ -21,7 +21,7 @@ FOLDER = ROOT / 'configs' / 'cls_baselines'
 PAIRS = sorted(
     path.stem
     for path in (ROOT / 'configs/_base_/pairs').glob('*.py')
-    if not path.stem.startswith('cpu_')
+    if not path.stem.startswith(('cpu_', 'imagenet_'))
 )
 # method -> published weight
 WEIGHTS = dict(

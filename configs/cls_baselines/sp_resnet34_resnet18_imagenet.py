@@ -1,0 +1,6 @@
+# SP on ImageNet: ResNet-34 teaches ResNet-18. Weight: that of CIFAR-100.
+_base_ = [
+    '../_base_/pairs/imagenet_resnet34_resnet18.py',
+    '../_base_/methods/sp.py',
+]
+model = dict(losses=dict(sp=_base_.loss))
