@@ -11,6 +11,7 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmkd.engine.hooks.runner_parts import due_after_epoch, due_after_iter
 from mmkd.pruning.scores import filter_scores
 from mmkd.pruning.targets import DEFAULT_EXCLUDE, find_targets
 from mmkd.registry import HOOKS
@@ -57,7 +58,7 @@ class FilterNormsHook(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Write a line after an epoch."""
-        if self.by_epoch and self.every_n_epochs(runner, self.interval):
+        if self.by_epoch and due_after_epoch(runner, self.interval):
             self._write(runner, dict(epoch=runner.epoch + 1))
 
     def after_train_iter(
@@ -68,9 +69,7 @@ class FilterNormsHook(Hook):
         outputs: Any = None,
     ) -> None:
         """Write a line after an interval of iterations."""
-        if not self.by_epoch and self.every_n_train_iters(
-            runner, self.interval
-        ):
+        if not self.by_epoch and due_after_iter(runner, self.interval):
             self._write(runner, dict(iter=runner.iter + 1))
 
     @master_only

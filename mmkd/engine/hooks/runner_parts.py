@@ -60,6 +60,18 @@ def count_steps(runner: Runner, by_epoch: bool, interval: int) -> int:
     return runner.max_iters // interval
 
 
+def due_after_epoch(runner: Runner, interval: int) -> bool:
+    """Whether a mask follows the epoch: the first, every n-th, the last."""
+    t = runner.epoch
+    return t % interval == 0 or t == runner.max_epochs - 1
+
+
+def due_after_iter(runner: Runner, interval: int) -> bool:
+    """Whether a mask follows the iteration: every n-th and the last."""
+    done = runner.iter + 1
+    return done % interval == 0 or done == runner.max_iters
+
+
 def greater_is_better(runner: Runner, metric: str) -> bool:
     """Return the direction of a metric.
 

@@ -13,6 +13,8 @@ from torch import nn
 from mmkd.engine.hooks.runner_parts import (
     averaged_models,
     count_steps,
+    due_after_epoch,
+    due_after_iter,
     greater_is_better,
     optimizers,
     recalibrate,
@@ -223,10 +225,8 @@ class SoftFilterPruningHook(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Mask after an epoch."""
-        t = runner.epoch
-        due = t % self.interval == 0 or t == runner.max_epochs - 1
-        if self.by_epoch and due:
-            self._prune(runner, t, runner.iter)
+        if self.by_epoch and due_after_epoch(runner, self.interval):
+            self._prune(runner, runner.epoch, runner.iter)
 
     def after_train_iter(
         self,
@@ -236,9 +236,8 @@ class SoftFilterPruningHook(Hook):
         outputs: Any = None,
     ) -> None:
         """Mask after an interval of iterations."""
-        done = runner.iter + 1
-        due = done % self.interval == 0 or done == runner.max_iters
-        if not self.by_epoch and due:
+        if not self.by_epoch and due_after_iter(runner, self.interval):
+            done = runner.iter + 1
             self._prune(runner, done // self.interval - 1, done)
 
     def after_val_epoch(
