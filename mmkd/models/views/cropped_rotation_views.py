@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from mmkd.models.data_preprocessors.crop_flip import crop_flip
-from mmkd.models.views.rotation_views import RotationViews
+from mmkd.models.views.rotation_views import RotationViews, like_layout
 from mmkd.registry import MODELS
 
 
@@ -75,4 +75,4 @@ class CroppedRotationViews(RotationViews):
         black = self.black.to(views)
         # zeros are what the padding adds
         views = crop_flip(views - black, self.crop_padding, top, left, upright)
-        return views + black, joint
+        return like_layout(views + black, images), joint

@@ -22,7 +22,8 @@ class RotationViews(nn.Module):
     Shape:
         images: (N, C, H, W), H = W if R is 2 or more.
         labels: (N,) int64.
-        returns: (R*N, C, H, W) and (R*N,).
+        returns: (R*N, C, H, W) in the memory format of the images, and
+            (R*N,).
     """
 
     def __init__(self, num_rotations: int = 4) -> None:
@@ -61,8 +62,15 @@ class RotationViews(nn.Module):
         joint = labels[:, None] * count + torch.arange(
             count, device=labels.device
         )
-        return views.flatten(0, 1), joint.flatten()
+        return like_layout(views.flatten(0, 1), images), joint.flatten()
 
     def task_rows(self, num_images: int) -> slice:
         """Return which rows carry the task loss."""
         return slice(0, num_images * self.num_rotations, self.num_rotations)
+
+
+def like_layout(views: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Return ``views`` in channels_last if ``images`` are."""
+    if images.is_contiguous(memory_format=torch.channels_last):
+        return views.contiguous(memory_format=torch.channels_last)
+    return views

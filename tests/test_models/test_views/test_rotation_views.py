@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmkd.models.views import RotationViews
+from mmkd.models.views import CroppedRotationViews, RotationViews
 
 
 def test_golden(golden: Any) -> None:
@@ -33,6 +33,18 @@ def test_by_loop(count: int) -> None:
             assert np.array_equal(views[row].numpy(), turned)
             assert joint[row] == labels[n] * count + r
     assert torch.equal(views[layer.task_rows(3)], images)
+
+
+@pytest.mark.parametrize('kind', [RotationViews, CroppedRotationViews])
+@pytest.mark.parametrize(
+    'layout', [torch.contiguous_format, torch.channels_last]
+)
+def test_memory_format_is_kept(
+    kind: type[RotationViews], layout: torch.memory_format
+) -> None:
+    images = torch.randn(3, 2, 6, 6).contiguous(memory_format=layout)
+    views, _ = kind()(images, torch.arange(3))
+    assert views.is_contiguous(memory_format=layout)
 
 
 @pytest.mark.parametrize('count', [0, 5, -1])
