@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path as osp
 from collections.abc import Sequence
+from typing import Any
 
 from mmengine import fileio
 from mmseg.datasets import BaseSegDataset
@@ -36,6 +37,8 @@ class CamVidDataset(BaseSegDataset):
         ValueError: the folder mixes suffixes and ``img_suffix`` is None.
     """
 
+    img_suffix: str | None
+
     METAINFO = dict(
         classes=(
             'sky',
@@ -65,7 +68,7 @@ class CamVidDataset(BaseSegDataset):
         ],
     )
 
-    def __init__(self, img_suffix: str | None = None, **kwargs) -> None:
+    def __init__(self, img_suffix: str | None = None, **kwargs: Any) -> None:
         super().__init__(img_suffix=img_suffix, **kwargs)
 
     @classmethod

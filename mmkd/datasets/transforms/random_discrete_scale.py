@@ -11,6 +11,8 @@ from mmcv.transforms.utils import cache_randomness
 
 from mmkd.registry import TRANSFORMS
 
+CIRKD_FACTORS = tuple(k / 10 for k in range(5, 21))
+
 
 @TRANSFORMS.register_module()
 class RandomDiscreteScale(BaseTransform):
@@ -36,7 +38,7 @@ class RandomDiscreteScale(BaseTransform):
 
     def __init__(
         self,
-        factors: Sequence[float] = tuple(k / 10 for k in range(5, 21)),
+        factors: Sequence[float] = CIRKD_FACTORS,
         to_float32: bool = False,
     ) -> None:
         if len(factors) == 0 or min(factors) <= 0:

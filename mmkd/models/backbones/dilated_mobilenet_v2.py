@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmseg.models import MobileNetV2
 from mmseg.models.utils import InvertedResidual
@@ -33,6 +34,8 @@ class DilatedMobileNetV2(MobileNetV2):
         ValueError: ``dilations`` does not fit the number of blocks.
     """
 
+    in_channels: int
+
     def __init__(
         self,
         strides: Sequence[int] = (1, 2, 2, 1, 1, 1, 1),
@@ -45,7 +48,7 @@ class DilatedMobileNetV2(MobileNetV2):
             (2, 4, 4),
             (4,),
         ),
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         wanted = [num_blocks for _, _, num_blocks in self.arch_settings]
         given = [len(stage) for stage in dilations]

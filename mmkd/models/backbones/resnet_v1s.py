@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmcv.cnn import build_conv_layer
 from mmseg.models import ResNetV1c
 from mmseg.models.backbones.resnet import BasicBlock, Bottleneck
 from mmseg.models.utils import ResLayer
+from torch import nn
 
 from mmkd.registry import MODELS
 
@@ -19,7 +22,9 @@ class DilatedBasicBlock(BasicBlock):
             first 3x3 convolution.
     """
 
-    def __init__(self, *, conv2_dilation: int = 1, **kwargs) -> None:
+    conv2: nn.Conv2d
+
+    def __init__(self, *, conv2_dilation: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conv2 = build_conv_layer(
             kwargs.get('conv_cfg'),
@@ -68,7 +73,7 @@ class ResNetV1s(ResNetV1c):
         stem_channels: int = 128,
         contract_dilation: bool = True,
         zero_init_residual: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             depth=depth,
@@ -78,7 +83,7 @@ class ResNetV1s(ResNetV1c):
             **kwargs,
         )
 
-    def make_res_layer(self, **kwargs) -> ResLayer:
+    def make_res_layer(self, **kwargs: Any) -> ResLayer:
         """Pack the blocks of one stage."""
         if issubclass(kwargs['block'], BasicBlock):
             kwargs['conv2_dilation'] = kwargs['dilation']

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmcv.cnn import ConvModule
@@ -40,7 +41,7 @@ class ASPPProjectHead(ElementDropout, BaseDecodeHead):
         self,
         dilations: Sequence[int] = (1, 12, 24, 36),
         project_dropout: float = 0.5,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.branches = nn.ModuleList(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmseg.models import FCNHead, PSPHead
 from torch import nn
 
@@ -17,7 +19,9 @@ class ElementDropout:
     the feature after dropout.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    dropout_ratio: float
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.dropout_ratio > 0:
             self.dropout = nn.Dropout(self.dropout_ratio)

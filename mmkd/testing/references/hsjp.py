@@ -6,7 +6,7 @@ Everything is a loop over pixels, patches and slots.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -107,7 +107,7 @@ def best_assignment(heatmaps: np.ndarray, grid: Grid) -> list[int]:
         left = (slot % columns) * width
         return float(one[top : top + height, left : left + width].max())
 
-    def total(order: Sequence[int]) -> float:
+    def total(order: Iterable[int]) -> float:
         return sum(score(heatmaps[k], s) for k, s in enumerate(order))
 
     return list(max(permutations(range(rows * columns)), key=total))
