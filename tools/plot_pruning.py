@@ -52,6 +52,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     trade = tasks.add_parser('tradeoff', help='accuracy against FLOPs')
     trade.add_argument('logs')
     trade.add_argument('--metric', default='accuracy/top1')
+    trade.add_argument(
+        '--configs',
+        default='',
+        metavar='PATTERN',
+        help='regular expression of the names to draw; default: all',
+    )
     for name, each in tasks.choices.items():
         each.add_argument('--out', default=f'{name}.png', help='PNG file')
         each.add_argument('--traceback', action='store_true')
@@ -94,8 +100,17 @@ def draw_zeros(args: argparse.Namespace) -> None:
 
 
 def draw_tradeoff(args: argparse.Namespace) -> None:
-    series = tradeoff_points(read_measurements(args.logs), args.metric)
-    plot_tradeoff(series, args.out, args.metric)
+    measured = read_measurements(args.logs)
+    chosen = {
+        name: runs
+        for name, runs in measured.items()
+        if re.search(args.configs, name)
+    }
+    if not chosen:
+        raise ValueError(
+            f'--configs {args.configs} fits none of {", ".join(measured)}'
+        )
+    plot_tradeoff(tradeoff_points(chosen, args.metric), args.out, args.metric)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

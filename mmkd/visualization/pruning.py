@@ -170,7 +170,8 @@ def plot_tradeoff(
     """Draw a metric against multiply-adds, with deviations as bars.
 
     Args:
-        series: from `tradeoff_points`; several points are joined.
+        series: from `tradeoff_points`; several points are joined. Words
+            that all names have in common are left out.
         path: PNG file to write.
         metric: label of the vertical axis.
 
@@ -179,8 +180,11 @@ def plot_tradeoff(
     """
     if not series:
         raise ValueError('plot_tradeoff: no series to draw; give one')
-    figure, (axis,) = _panels(1, 1, (6.4, 4.4))
-    for k, (name, points) in enumerate(series.items()):
+    figure, (axis,) = _panels(1, 1, (7.6, 4.4))
+    names = _without_common_ends(list(series))
+    for k, (name, points) in enumerate(
+        zip(names, series.values(), strict=True)
+    ):
         x, y, bars = zip(*points, strict=True)
         axis.errorbar(
             x,
@@ -195,8 +199,21 @@ def plot_tradeoff(
         )
     axis.set_xlabel('multiply-adds of an image, millions')
     axis.set_ylabel(metric)
-    axis.legend(frameon=False, fontsize=8)
+    figure.legend(frameon=False, fontsize=8, loc='outside right upper')
     figure.savefig(path, dpi=120)
+
+
+def _without_common_ends(names: Sequence[str]) -> list[str]:
+    """Leave out the words, joined by _, that all names begin or end with."""
+    words = [name.split('_') for name in names]
+    most = min(map(len, words)) - 1  # leave one
+    head = 0
+    while head < most and len({tuple(w[: head + 1]) for w in words}) == 1:
+        head += 1
+    tail = 0
+    while tail < most - head and len({w[-tail - 1] for w in words}) == 1:
+        tail += 1
+    return ['_'.join(w[head : len(w) - tail]) for w in words]
 
 
 def _panels(

@@ -132,7 +132,9 @@ def test_pictures(measured, tool, tmp_path, capsys) -> None:
     main = tool('plot_pruning').main
     out = tmp_path / 'pictures' / 'one.png'
     call(main, 'tradeoff', measured.logs, '--out', out)
-    assert out.is_file()
+    both = out.read_bytes()
+    call(main, 'tradeoff', measured.logs, '--configs', 'sfp', '--out', out)
+    assert out.read_bytes() != both
     checkpoint = next(measured.runs.glob('sfp*/seed0/epoch_1.pth'))
     capsys.readouterr()
     call(main, 'zeros', f'half={checkpoint}', '--out', out)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mmkd.visualization.pruning import (
+    _without_common_ends,
     plot_filter_norms,
     plot_tradeoff,
     plot_zero_shares,
@@ -93,6 +94,16 @@ def test_rates_of_a_method_are_a_series(tmp_path: Path) -> None:
     )
     plot_tradeoff(series, tmp_path / 'tradeoff.png', 'acc')
     assert near(tmp_path / 'tradeoff.png', (0, 114, 178)) > 100
+
+
+def test_common_words_of_names_are_left_out() -> None:
+    assert _without_common_ends(['cpu_a_b_x', 'cpu_a_c_x', 'cpu_d_x']) == [
+        'a_b',
+        'a_c',
+        'd',
+    ]
+    assert _without_common_ends(['cpu_x', 'cpu_a_x']) == ['x', 'a_x']
+    assert _without_common_ends(['cpu_a_x']) == ['x']
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:
