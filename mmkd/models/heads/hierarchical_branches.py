@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModule, ModuleList
 from torch import nn
 
@@ -148,8 +149,10 @@ def pooled(feats: Any) -> torch.Tensor:
         feats = feats[-1]
     if feats.dim() == 2:
         return feats
-    dims = (1,) if feats.dim() == 3 else (2, 3)
-    return at_least_float32(feats).mean(dims).to(feats.dtype)
+    if feats.dim() == 3:
+        return at_least_float32(feats).mean(1).to(feats.dtype)
+    # unlike mean, its gradient keeps the memory format
+    return F.avg_pool2d(feats, feats.shape[2:]).flatten(1)
 
 
 def class_logits(joint: torch.Tensor, num_rotations: int = 4) -> torch.Tensor:
