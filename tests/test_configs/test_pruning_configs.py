@@ -292,16 +292,22 @@ def test_short_run_on_real_data(name, data_root, tmp_path) -> None:
     config.merge_from_dict(
         {
             'work_dir': str(tmp_path),
+            'load_from': None,
             'train_dataloader.dataset.indices': 256,
             'val_dataloader.dataset.indices': 500,
-            'train_cfg.max_epochs': 2,
             'train_cfg.val_interval': 1,
             'log_level': 'ERROR',
         }
     )
+    if config.train_cfg.by_epoch:
+        config.train_cfg.max_epochs = 2
+    else:  # a mask and a validation after each of two iterations
+        config.train_cfg.max_iters = 2
+        for hook in ('pruning', 'filter_norms'):
+            config.default_hooks[hook].interval = 1
     Runner.from_cfg(config).train()
     best = [path.name for path in tmp_path.glob('best_*.pth')]
     assert len(best) == 1
     assert ('pruned' in best[0]) == ('baseline' not in name)
     if 'baseline' not in name:  # the first epoch is not a pruned network
-        assert best[0].endswith('epoch_2.pth')
+        assert best[0].endswith(('epoch_2.pth', 'iter_2.pth'))
