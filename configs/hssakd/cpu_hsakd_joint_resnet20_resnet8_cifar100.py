@@ -14,3 +14,4 @@ model = dict(
     **_base_.method,
 )
 custom_hooks = [*_base_.custom_hooks, dict(type='mmkd.ViewMetricsHook')]
+train_cfg = dict(val_interval=2)  # for the curves of the branches

@@ -13,3 +13,4 @@ val_evaluator = dict(
     _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
 )
 custom_hooks = [*_base_.custom_hooks, dict(type='mmkd.ViewMetricsHook')]
+train_cfg = dict(val_interval=2)  # for the curves of the branches
