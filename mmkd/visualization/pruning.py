@@ -208,7 +208,7 @@ def _without_common_ends(names: Sequence[str]) -> list[str]:
     words = [name.split('_') for name in names]
     most = min(map(len, words)) - 1  # leave one
     head = 0
-    while head < most and len({tuple(w[: head + 1]) for w in words}) == 1:
+    while head < most and len({w[head] for w in words}) == 1:
         head += 1
     tail = 0
     while tail < most - head and len({w[-tail - 1] for w in words}) == 1:

@@ -135,6 +135,9 @@ def test_pictures(measured, tool, tmp_path, capsys) -> None:
     both = out.read_bytes()
     call(main, 'tradeoff', measured.logs, '--configs', 'sfp', '--out', out)
     assert out.read_bytes() != both
+    with pytest.raises(SystemExit):
+        call(main, 'tradeoff', measured.logs, '--configs', 'resnet99')
+    assert 'resnet99 fits none of baseline_' in capsys.readouterr().err
     checkpoint = next(measured.runs.glob('sfp*/seed0/epoch_1.pth'))
     capsys.readouterr()
     call(main, 'zeros', f'half={checkpoint}', '--out', out)
