@@ -6,6 +6,7 @@ _base_ = [
 ]
 model = dict(
     student=_base_.no_task_loss,
+    frozen_modules=['backbone', 'head'],
     losses=dict(
         paraphrase=dict(
             teacher_channels=_base_.shapes.last.teacher_channels,
@@ -13,10 +14,7 @@ model = dict(
         ),
     ),
 )
-optim_wrapper = dict(
-    optimizer=dict(lr=0.01),
-    paramwise_cfg=dict(custom_keys={'student': dict(lr_mult=0.0)}),
-)
+optim_wrapper = dict(optimizer=dict(lr=0.01))
 param_scheduler = _base_.constant_rate
 train_cfg = _base_.thirty_epochs
 default_hooks = _base_.last_checkpoint

@@ -6,4 +6,4 @@ model = dict(
 )
 train_dataloader = dict(dataset=dict(fraction=0.25))
 param_scheduler = dict(T_max=10)
-train_cfg = dict(max_epochs=10, val_interval=5)
+train_cfg = dict(max_epochs=10, val_interval=2)

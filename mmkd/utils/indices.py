@@ -46,6 +46,22 @@ def check_labels(owner: str, labels: torch.Tensor, num_samples: int) -> None:
         )
 
 
+def check_classes(owner: str, labels: torch.Tensor, num_classes: int) -> None:
+    """Check that labels on the CPU are classes (no wait for a device).
+
+    Raises:
+        ValueError: a label is negative or too large.
+    """
+    if labels.is_cuda or labels.numel() == 0:
+        return
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= num_classes:
+        raise ValueError(
+            f'{owner}: labels reach from {low} to {high}, but there are '
+            f'{num_classes} classes; correct num_classes or the data set'
+        )
+
+
 def check_index(
     owner: str, name: str, index: torch.Tensor, num_samples: int
 ) -> None:

@@ -205,7 +205,7 @@ def test_one_step(name: str, weights: Callable[..., str]) -> None:
 
 def test_short_runs_are_alike() -> None:
     """The same student, teacher and budget for every method."""
-    assert len(SHORT) == 10
+    assert len(SHORT) == 12
     first = Config.fromfile(FOLDER / f'{SHORT[0]}.py')
     for name in SHORT:
         config = Config.fromfile(FOLDER / f'{name}.py')

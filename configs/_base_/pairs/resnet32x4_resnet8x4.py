@@ -46,4 +46,5 @@ shapes = dict(
         teacher_channels=256,
     ),
 )
+after_stages = ['head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

@@ -50,4 +50,5 @@ shapes = dict(
         teacher_channels=256,
     ),
 )
+after_stages = ['head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

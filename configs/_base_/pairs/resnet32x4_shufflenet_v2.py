@@ -47,4 +47,5 @@ shapes = dict(
         teacher_channels=256,
     ),
 )
+after_stages = ['backbone.{conv_last,bn_last}', 'head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

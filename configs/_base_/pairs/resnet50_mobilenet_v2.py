@@ -44,4 +44,5 @@ shapes = dict(
         teacher_channels=2048,
     ),
 )
+after_stages = ['backbone.{conv_last,bn_last}', 'head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

@@ -53,4 +53,5 @@ shapes = dict(
         teacher_channels=2048,
     ),
 )
+after_stages = ['head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

@@ -53,4 +53,5 @@ shapes = dict(
         teacher_channels=512,
     ),
 )
+after_stages = ['backbone.{conv_last,bn_last}', 'head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

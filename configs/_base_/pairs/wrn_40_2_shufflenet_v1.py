@@ -57,4 +57,5 @@ shapes = dict(
         teacher_channels=128,
     ),
 )
+after_stages = ['head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

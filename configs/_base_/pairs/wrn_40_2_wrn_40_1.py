@@ -47,4 +47,5 @@ shapes = dict(
         teacher_channels=128,
     ),
 )
+after_stages = ['backbone.bn_last', 'head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

@@ -33,7 +33,7 @@ from mmkd.networks import (
     network_dict,
 )
 from mmkd.registry import MODELS
-from mmkd.taps import Taps, Tensors
+from mmkd.taps import Taps, Tensors, expand_braces, find_module
 
 
 @MODELS.register_module()
@@ -68,6 +68,8 @@ class OfflineDistiller(BaseDistiller):
         check_finite: stop at a non-finite loss, before the step.
         frozen_student: checkpoint of the student (a plain one), which then
             is neither trained nor updated: only auxiliary heads learn.
+        frozen_modules: module paths of the student (braces as in taps) that
+            keep weights and running averages: no gradients, eval mode.
         init_cfg: see mmengine's BaseModule.
 
     Raises:
@@ -89,6 +91,7 @@ class OfflineDistiller(BaseDistiller):
         check_labels: bool = True,
         check_finite: bool = True,
         frozen_student: str | None = None,
+        frozen_modules: Sequence[str] = (),
         init_cfg: dict | None = None,
         **unexpected: Any,
     ) -> None:
@@ -105,6 +108,11 @@ class OfflineDistiller(BaseDistiller):
         self.frozen_student = frozen_student
         if frozen_student is not None:
             self._freeze_student(frozen_student, bool(aux_heads))
+        self.frozen_modules = [
+            path for text in frozen_modules for path in expand_braces(text)
+        ]
+        for path in self.frozen_modules:
+            freeze(find_module(self.student, path, 'model.frozen_modules'))
         self.check_finite = check_finite
         self.views = ROOT_MODELS.build(dict(views)) if views else None
 
@@ -185,10 +193,12 @@ class OfflineDistiller(BaseDistiller):
         self.student.load_state_dict(loaded)
 
     def train(self, mode: bool = True) -> OfflineDistiller:
-        """Switch the mode; a frozen student stays in eval mode."""
+        """Switch the mode; what is frozen stays in eval mode."""
         super().train(mode)
         if self.frozen_student is not None:
             self.student.eval()
+        for path in self.frozen_modules:  # SyncBN conversion replaces modules
+            self.student.get_submodule(path).eval()
         return self
 
     # -- properties -------------------------------------------------------

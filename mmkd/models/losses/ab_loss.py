@@ -11,6 +11,7 @@ from mmkd.models.losses.feature_pair_loss import FeaturePairLoss, Pairs
 from mmkd.models.necks.conv_regressor import (
     ConvRegressor,
     Size,
+    as_pair,
     forward_checked,
 )
 from mmkd.registry import MODELS
@@ -125,8 +126,8 @@ def connector(
     teacher_size: Size,
 ) -> nn.Module:
     """Return what joins the shapes of one stage."""
-    shapes = student_channels, student_size
-    if shapes == (teacher_channels, teacher_size):
+    same_size = as_pair(student_size) == as_pair(teacher_size)
+    if same_size and student_channels == teacher_channels:
         return nn.Identity()
     return ConvRegressor(
         student_channels,

@@ -8,7 +8,7 @@ from torch import nn
 from mmkd.models.losses.precision import at_least_float32
 from mmkd.models.losses.warmup import warmup_factor
 from mmkd.registry import MODELS
-from mmkd.utils.indices import check_labels
+from mmkd.utils.indices import check_classes, check_labels
 from mmkd.utils.settings import check_positive
 from mmkd.utils.shapes import check_logits
 
@@ -103,15 +103,7 @@ class DKDLoss(nn.Module):
                 'at least two classes; choose the tap of a classifier'
             )
         check_labels('DKDLoss', labels, len(student))
-        if labels.is_cuda or not labels.numel():  # no wait for the device
-            return
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= student.shape[1]:
-            raise ValueError(
-                f'DKDLoss: labels reach from {low} to {high}, but there are '
-                f'{student.shape[1]} classes; correct num_classes or the '
-                'data set'
-            )
+        check_classes('DKDLoss', labels, student.shape[1])
 
     def extra_repr(self) -> str:
         """Return the settings shown by ``print(model)``."""
@@ -127,7 +119,7 @@ def _decouple(
     logits: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return log [p_y, 1 - p_y], (N, 2), and log p', (N, K - 1)."""
-    labels = labels[:, None]
+    labels = labels.long()[:, None]
     index = torch.arange(logits.shape[1] - 1, device=logits.device)
     others = logits.gather(1, index + (index >= labels))
     rest = others.logsumexp(1, keepdim=True)

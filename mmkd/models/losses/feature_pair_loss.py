@@ -68,6 +68,12 @@ class FeaturePairLoss(nn.Module):
                 'with as many paths on both sides'
             )
         for s, t in zip(students, teachers, strict=True):
+            if min(s.ndim, t.ndim) < 2:
+                raise ValueError(
+                    f'{owner}: features must be (N, C, ...), got student '
+                    f'{tuple(s.shape)} and teacher {tuple(t.shape)}; choose '
+                    'taps that record one vector or map per image'
+                )
             if len(s) != len(t):
                 raise ValueError(
                     f'{owner}: the numbers of images differ: student '

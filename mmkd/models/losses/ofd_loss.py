@@ -64,10 +64,7 @@ class OFDLoss(FeaturePairLoss):
                 'give one width per stage of both, or neither'
             )
         self.connectors = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(*pair, 1, bias=False), nn.BatchNorm2d(pair[1])
-            )
-            for pair in zip(students, teachers, strict=True)
+            connector(*pair) for pair in zip(students, teachers, strict=True)
         )
 
     def forward(  # type: ignore[override]
@@ -108,14 +105,14 @@ class OFDLoss(FeaturePairLoss):
         """Return the unweighted term of stage ``index``."""
         require_maps('OFDLoss', student, teacher)
         if self.connectors:
-            connector: Any = self.connectors[index]
-            if student.shape[1] != connector[0].in_channels:
+            joint: Any = self.connectors[index]
+            if student.shape[1] != joint[0].in_channels:
                 raise ValueError(
                     f'OFDLoss: student_channels[{index}]='
-                    f'{connector[0].in_channels}, but the student features '
+                    f'{joint[0].in_channels}, but the student features '
                     f'are {tuple(student.shape)}; set {student.shape[1]}'
                 )
-            student = connector(student)
+            student = joint(student)
         if not student.shape[1] == teacher.shape[1] == margin.numel():
             raise ValueError(
                 f'OFDLoss: stage {index} has {student.shape[1]} student and '
@@ -128,6 +125,13 @@ class OFDLoss(FeaturePairLoss):
         target = torch.maximum(teacher, margin)
         counts = (student > target) | (teacher > 0)
         return ((student - target).square() * counts).sum() / len(student)
+
+
+def connector(student_channels: int, teacher_channels: int) -> nn.Sequential:
+    """Return 1x1 convolution, from N(0, 2 / C_t), and batch norm."""
+    conv = nn.Conv2d(student_channels, teacher_channels, 1, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode='fan_out', nonlinearity='relu')
+    return nn.Sequential(conv, nn.BatchNorm2d(teacher_channels))
 
 
 def _channels(given: Sequence[int] | int | None) -> list[int]:

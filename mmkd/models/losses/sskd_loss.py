@@ -8,9 +8,11 @@ from torch.nn import functional
 
 from mmkd.models.losses.precision import at_least_float32, no_autocast
 from mmkd.registry import MODELS
-from mmkd.utils.indices import check_labels
+from mmkd.utils.indices import check_classes, check_labels
 from mmkd.utils.settings import check_positive
 from mmkd.utils.shapes import check_logits
+
+LEAST_NORM = 1e-8
 
 
 @MODELS.register_module()
@@ -113,7 +115,15 @@ class SSKDLoss(nn.Module):
                 "image; set views=dict(type='mmkd.RotationViews', "
                 f'num_rotations={turns})'
             )
+        if student_logits.ndim + student_embeds.ndim + teacher_embeds.ndim > 6:
+            raise ValueError(
+                f'SSKDLoss: logits {tuple(student_logits.shape)}, embeddings '
+                f'{tuple(student_embeds.shape)} and '
+                f'{tuple(teacher_embeds.shape)} must be (rows, width); '
+                'choose taps behind the pooling'
+            )
         check_labels('SSKDLoss', labels, rows // turns)
+        check_classes('SSKDLoss', labels, student_logits.shape[1])
         with no_autocast(student_logits):
             upright_s, rotated_s = self._split(student_logits)
             upright_t, rotated_t = self._split(teacher_logits.detach())
@@ -146,7 +156,7 @@ class SSKDLoss(nn.Module):
         Returns:
             ((R - 1) N,) boolean.
         """
-        true = truth.repeat_interleave(self.num_rotations - 1)[:, None]
+        true = truth.long().repeat_interleave(self.num_rotations - 1)[:, None]
         rank = (teacher > teacher.gather(1, true)).sum(1)
         wrong = (rank > 0).sum()
         used = (self.ratios[term] * wrong.double()).floor()
@@ -177,10 +187,13 @@ class SSKDLoss(nn.Module):
 def rotated_similarities(
     rotated: torch.Tensor, upright: torch.Tensor
 ) -> torch.Tensor:
-    """Return the cosine of every rotated with every upright row."""
+    """Return the cosine of every rotated with every upright row.
+
+    Norms are at least 1e-8, as in torch's cosine_similarity.
+    """
     return (
-        functional.normalize(rotated, dim=1)
-        @ functional.normalize(upright, dim=1).T
+        functional.normalize(rotated, dim=1, eps=LEAST_NORM)
+        @ functional.normalize(upright, dim=1, eps=LEAST_NORM).T
     )
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from mmkd.models.losses.feature_pair_loss import (
     FeaturePairLoss,
+    Pairs,
     pool_to_smaller,
     require_maps,
 )
@@ -73,17 +74,21 @@ class VIDLoss(FeaturePairLoss):
             nn.Parameter(torch.full((width,), start)) for width in teachers
         )
 
+    def terms(self, pairs: Pairs) -> list[torch.Tensor]:
+        """Return the loss of every stage."""
+        if len(pairs) != len(self.regressors):
+            raise ValueError(
+                f'VIDLoss: {len(pairs)} stages, but {len(self.regressors)} '
+                'student_channels and teacher_channels; give one channel '
+                'number per stage'
+            )
+        return super().terms(pairs)
+
     def pair_loss(
         self, student: torch.Tensor, teacher: torch.Tensor, index: int
     ) -> torch.Tensor:
         """Return the negative log-likelihood of one stage."""
         require_maps('VIDLoss', student, teacher)
-        if index >= len(self.regressors):
-            raise ValueError(
-                f'VIDLoss: more stages than the {len(self.regressors)} of '
-                'student_channels and teacher_channels; give one channel '
-                'number per stage'
-            )
         student, teacher = pool_to_smaller(student, teacher)
         mean = forward_checked(
             'VIDLoss', self.regressors[index], student, teacher

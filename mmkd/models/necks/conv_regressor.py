@@ -45,8 +45,8 @@ class ConvRegressor(nn.Sequential):
         conv = make_conv(
             student_channels,
             teacher_channels,
-            _pair(student_size),
-            _pair(teacher_size),
+            as_pair(student_size),
+            as_pair(teacher_size),
         )
         super().__init__()
         self.conv = conv
@@ -78,7 +78,8 @@ def make_conv(
     )
 
 
-def _pair(size: Size) -> tuple[int, int]:
+def as_pair(size: Size) -> tuple[int, int]:
+    """Return (height, width) of a size."""
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 

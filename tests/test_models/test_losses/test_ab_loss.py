@@ -55,7 +55,7 @@ def test_connectors():
     loss = ABLoss(
         student_channels=[3, 4, 5],
         teacher_channels=[3, 6, 6],
-        student_sizes=[8, 8, 2],
+        student_sizes=[[8, 8], 8, 2],
         teacher_sizes=[8, 4, (4, 4)],
     )
     first, second, third = loss.connectors

@@ -108,5 +108,7 @@ def test_messages():
         loss(student, teacher[:, :5], labels)
     with pytest.raises(ValueError, match='one class per sample'):
         loss(student, teacher, torch.rand(5, 6))
+    small = loss(student, teacher, labels.to(torch.uint8))
+    assert torch.equal(small, loss(student, teacher, labels))
     with pytest.raises(ValueError, match='temperature=0'):
         DKDLoss(temperature=0)

@@ -76,10 +76,12 @@ def test_equal_features_give_zero(name: str) -> None:
 @pytest.mark.parametrize('name', set(NAMES) - {'FSPLoss', 'ABLoss'})
 def test_lists_are_summed(name: str) -> None:
     student, teacher = features(name), features(name)
-    loss = build(name)
-    if name == 'VIDLoss':
+    loss = single_loss = build(name)
+    if name == 'VIDLoss':  # it knows the number of its stages
         loss.regressors[1] = loss.regressors[0]
-    single = [loss(s, t) for s, t in zip(student, teacher, strict=True)]
+        single_loss = build(name, student_channels=6, teacher_channels=6)
+        single_loss.regressors[0] = loss.regressors[0]
+    single = [single_loss(s, t) for s, t in zip(student, teacher, strict=True)]
     torch.testing.assert_close(loss(student, teacher), sum(single))
 
 
@@ -128,6 +130,8 @@ def test_wrong_lengths_and_batches(name: str) -> None:
         loss([], [])
     with pytest.raises(ValueError, match='numbers of images differ'):
         loss(student, [t[:3] for t in teacher])
+    with pytest.raises(ValueError, match='one vector or map per image'):
+        loss([s[:, 0].flatten() for s in student], teacher)
 
 
 @pytest.mark.parametrize('name', ['ATLoss', 'VIDLoss', 'FTLoss', 'FSPLoss'])

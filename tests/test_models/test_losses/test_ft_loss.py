@@ -67,6 +67,15 @@ def test_mistakes(tmp_path):
         FTLoss(teacher_channels=4)
     with pytest.raises(FileNotFoundError, match='train the network first'):
         FTLoss(4, 4, paraphraser=tmp_path / 'none.pth')
+    maps = torch.zeros(2, 3, 4, 4)
+    with pytest.raises(ValueError, match='student_channels=4, but'):
+        FTLoss(4, 4)(maps, maps)
+    with pytest.raises(ValueError, match='teacher_channels=4, but'):
+        FTLoss(3, 4)(maps, maps)
+    with pytest.raises(ValueError, match='teacher_channels=4, but'):
+        ParaphraserLoss(4)(maps)
+    with pytest.raises(ValueError, match='in front of the pooling'):
+        ParaphraserLoss(4)(torch.zeros(2, 4))
     torch.save(dict(weight=torch.zeros(1)), tmp_path / 'other.pth')
     with pytest.raises(KeyError, match='training with ParaphraserLoss'):
         FTLoss(4, 4, paraphraser=tmp_path / 'other.pth')

@@ -108,6 +108,14 @@ def test_margins_of_a_backbone():
         BatchNormMargins(['1'])
 
 
+def test_connectors_start_from_the_published_distribution():
+    conv, norm = OFDLoss([128], [512]).connectors[0]
+    std = conv.weight.std().item()
+    assert std == pytest.approx((2 / 512) ** 0.5, rel=0.02)
+    assert conv.weight.mean().abs() < 1e-3
+    assert bool((norm.weight == 1).all())
+
+
 def test_messages():
     maps = torch.zeros(2, 3, 4, 4)
     margin = torch.zeros(1, 3, 1, 1)

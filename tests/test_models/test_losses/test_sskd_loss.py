@@ -7,6 +7,7 @@ import torch
 
 from mmkd.models.heads import EmbeddingMLP
 from mmkd.models.losses import RotatedMatchLoss, SSKDLoss
+from mmkd.models.losses.sskd_loss import rotated_similarities
 from mmkd.registry import MODELS
 from mmkd.testing.references import cls_baselines_b
 
@@ -47,6 +48,21 @@ def test_published_weights():
         torch.testing.assert_close(
             terms[f'loss_{name}'], 2 * weight * loops[name]
         )
+
+
+def test_tiny_norms_as_in_cosine_similarity():
+    rotated, upright = 1e-9 * torch.randn(6, 4), torch.randn(3, 4)
+    upright[0] = 0
+    expected = torch.cosine_similarity(rotated[:, None], upright[None], dim=2)
+    found = rotated_similarities(rotated, upright)
+    torch.testing.assert_close(found, expected)
+
+
+def test_small_integer_labels():
+    tensors = inputs()
+    expected = SSKDLoss()(*tensors)
+    found = SSKDLoss()(*tensors[:4], tensors[4].to(torch.uint8))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
 def test_least_wrong_rows_are_kept():
@@ -136,6 +152,11 @@ def test_messages():
         SSKDLoss(num_rotations=3)(*tensors)
     with pytest.raises(ValueError, match='not 4 rows per image'):
         RotatedMatchLoss()(torch.zeros(6, 3))
+    with pytest.raises(ValueError, match='labels reach from 6 to 6'):
+        SSKDLoss()(*tensors[:4], torch.full((IMAGES,), CLASSES))
+    maps = tensors[1][..., None, None]
+    with pytest.raises(ValueError, match='behind the pooling'):
+        SSKDLoss()(tensors[0], maps, *tensors[2:])
     for wrong in (
         dict(ss_temperature=0),
         dict(tf_ratio=1.5),

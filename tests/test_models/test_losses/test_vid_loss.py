@@ -62,7 +62,8 @@ def test_mistakes():
     with pytest.raises(ValueError, match='init_var=0 must be larger'):
         VIDLoss(3, 5, init_var=0)
     maps = [torch.randn(2, 3, 4, 4)] * 2
-    with pytest.raises(ValueError, match='more stages than the 1'):
-        VIDLoss(3, 3)(maps, maps)
+    for loss in (VIDLoss(3, 3), VIDLoss([3] * 3, [3] * 3)):
+        with pytest.raises(ValueError, match='2 stages, but [13] student_ch'):
+            loss(maps, maps)
     with pytest.raises(ValueError, match='student_channels=4, but'):
         VIDLoss(4, 3)(maps[0], maps[0])
