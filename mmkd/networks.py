@@ -190,8 +190,8 @@ def load_network_weights(
         state: the ``state_dict`` of the file, if it was already read.
 
     Returns:
-        The entries of the file that belong to auxiliary heads
-        (``aux_heads.…``, prefix kept).
+        The entries of the file that belong to auxiliary heads, as
+        ``aux_heads.<name>.…``; of a cohort, those of the peer.
 
     Raises:
         ValueError: the weights do not fit.
@@ -209,6 +209,8 @@ def load_network_weights(
             peers = [k for k in state if k.startswith('cohort.peers.')]
             peer += len({key.split('.')[2] for key in peers})
         state = strip_prefix(state, f'cohort.peers.{peer}.')
+        own_heads = strip_prefix(aux, f'aux_heads.{peer}.')
+        aux = {f'aux_heads.{key}': v for key, v in own_heads.items()}
     elif state and all(key.startswith('module.') for key in state):
         state = strip_prefix(state, 'module.')
     try:  # with the conversions of old key names that networks bring along

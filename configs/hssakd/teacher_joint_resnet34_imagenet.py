@@ -12,3 +12,6 @@ model = dict(
     taps=dict(stages='backbone.layer{1,2,3,4}'),
     **method,
 )
+custom_hooks = [dict(type='mmkd.ViewMetricsHook')]
+# by the branches, as published
+default_hooks = dict(checkpoint=dict(save_best='joint_accuracy'))

@@ -56,7 +56,7 @@ def _hits(
     distiller: Any, inputs: torch.Tensor, labels: torch.Tensor
 ) -> dict[str, torch.Tensor]:
     """Return what was right, as booleans, by the name of the metric."""
-    if distiller.views is None:
+    if getattr(distiller, 'views', None) is None:
         raise ValueError(
             'view metrics: the model shows no views; set model.views='
             "dict(type='mmkd.RotationViews'), or remove ViewMetricsHook"

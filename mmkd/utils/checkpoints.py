@@ -13,6 +13,11 @@ import numpy as np
 import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 
+# what torch.load raises for a file that is cut off or overwritten
+_DAMAGED = (
+    RuntimeError, EOFError, OSError, KeyError, IndexError, ValueError,
+)  # fmt: skip
+
 
 def _history_statistic(owner: Any, name: str) -> Any:
     """Stand in for ``getattr`` while a checkpoint is read.
@@ -92,28 +97,7 @@ def read_checkpoint(
         ValueError: the file is damaged, or holds objects that are not
             allowed, or holds no weights.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'checkpoint="{path}" does not exist: train the network first or '
-            'correct the path (relative paths start at the folder the '
-            'command runs in)'
-        )
-    try:
-        data = torch.load(
-            path, map_location='cpu', weights_only=not allow_pickle
-        )
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f'checkpoint="{path}" holds objects beside weights that mmkd does '
-            'not read from an untrusted file; if you trust it, set '
-            'allow_pickle=True'
-        ) from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise ValueError(
-            f'checkpoint="{path}" cannot be read, it may be cut off: copy or '
-            f'train it again ({_first_line(error)})'
-        ) from error
+    data = read_file(path, allow_pickle=allow_pickle)
     if not isinstance(data, dict):
         raise ValueError(
             f'checkpoint="{path}" holds a {type(data).__name__}, not a dict '
@@ -126,6 +110,49 @@ def read_checkpoint(
     ):
         raise ValueError(f'checkpoint="{path}" holds no weights')
     return data
+
+
+def read_file(path: str | Path, *, allow_pickle: bool = False) -> Any:
+    """Read whatever ``torch.save`` wrote; see `read_checkpoint`.
+
+    Raises:
+        FileNotFoundError, ValueError: as there.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'checkpoint="{path}" does not exist: train the network first or '
+            'correct the path (relative paths start at the folder the '
+            'command runs in)'
+        )
+    _require_checkpoint(path)
+    try:
+        return torch.load(
+            path, map_location='cpu', weights_only=not allow_pickle
+        )
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'checkpoint="{path}" holds objects beside weights that mmkd does '
+            'not read from an untrusted file; if you trust it, set '
+            'allow_pickle=True'
+        ) from error
+    except _DAMAGED as error:
+        raise ValueError(
+            f'checkpoint="{path}" cannot be read, it may be cut off: copy or '
+            f'train it again ({_first_line(error)})'
+        ) from error
+
+
+def _require_checkpoint(path: Path) -> None:
+    """Refuse text, error pages and the like, which pickle misreads."""
+    with path.open('rb') as file:
+        start = file.read(16)
+    if not start.startswith((b'PK', b'\x80')):
+        raise ValueError(
+            f'checkpoint="{path}" is no checkpoint, it starts with {start!r}: '
+            'a web page or a pointer file may lie there in its place; get '
+            'the file again'
+        )
 
 
 def strip_prefix(state_dict: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def test_mixed_labels(
         batch_augments=augments,
     )
     line = refused(settings)
-    assert 'mixed labels ("gt_score" of Mixup or CutMix)' in line
+    assert 'remove Mixup or CutMix' in line
     assert 'remove data_preprocessor.batch_augments' in line
 
 

@@ -81,9 +81,10 @@ def test_cut_off_file(tmp_path: Path, state: Any, keep: float) -> None:
         read_checkpoint(tmp_path / 'x.pth')
 
 
-def test_not_a_checkpoint(tmp_path: Path) -> None:
-    (tmp_path / 'x.pth').write_text('<html>404: not found</html>')
-    with pytest.raises(ValueError, match='x.pth"'):
+@pytest.mark.parametrize('text', ['<html>404</html>', 'error: 101', '0', ''])
+def test_not_a_checkpoint(tmp_path: Path, text: str) -> None:
+    (tmp_path / 'x.pth').write_text(text)
+    with pytest.raises(ValueError, match='x.pth" is no checkpoint'):
         read_checkpoint(tmp_path / 'x.pth')
 
 

@@ -17,16 +17,26 @@ class ViewMetricsHook(Hook):
     """Log `view_metrics` of the validation images after each validation.
 
     They are shown in all rotations, to the branches and teachers as well, so
-    this costs several times the validation itself. The metrics of the
-    validation, and ``save_best``, stay as they are.
+    this costs several times the validation itself. Offline, the metrics get
+    ``joint_accuracy``, that of the best branch: ``save_best=
+    'joint_accuracy'`` chooses a teacher by it, as its class accuracy does
+    not tell what its branches have learned.
     """
 
-    priority = 'NORMAL'  # before LoggerHook
+    priority = 'ABOVE_NORMAL'  # averaged weights (EMAHook) are still in place
 
     def after_val_epoch(
         self, runner: Runner, metrics: dict[str, Any] | None = None
     ) -> None:
         """Evaluate and hand over to the log."""
         model = unwrapped(runner.model)
-        for name, value in view_metrics(model, runner.val_dataloader).items():
+        found = view_metrics(model, runner.val_dataloader)
+        for name, value in found.items():
             runner.message_hub.update_scalar(f'val/{name}', value)
+        branches = [
+            value
+            for name, value in found.items()
+            if name.startswith('branch') and name.endswith('/joint_accuracy')
+        ]
+        if metrics is not None and branches:
+            metrics['joint_accuracy'] = max(branches)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmkd.utils.checkpoints import read_file
+
 _KEYS = ('model', 'state_dict', 'net')
 
 
@@ -20,7 +22,7 @@ def read_repdistiller(path: str | Path) -> dict[str, Tensor]:
         ValueError: there are no weights in it.
     """
     with torch.serialization.safe_globals([argparse.Namespace]):
-        content: Any = torch.load(path, map_location='cpu', weights_only=True)
+        content: Any = read_file(path)
     for key in _KEYS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]

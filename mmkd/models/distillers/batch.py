@@ -31,9 +31,10 @@ def stack_labels(data_samples: Sequence[Any] | None) -> torch.Tensor:
         if 'gt_score' in sample:
             raise ValueError(
                 'a loss asks for "labels", but the data samples carry mixed '
-                'labels ("gt_score" of Mixup or CutMix): remove '
-                'data_preprocessor.batch_augments (model.train_cfg.augments), '
-                'or use a loss without labels'
+                'labels or soft ones ("gt_score"): remove Mixup or CutMix '
+                '(data_preprocessor.batch_augments, model.train_cfg.augments) '
+                'and data_preprocessor.to_onehot, or use a loss without '
+                'labels'
             )
         if 'gt_label' in sample:
             return torch.cat([s.gt_label for s in data_samples or ()])

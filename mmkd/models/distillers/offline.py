@@ -16,6 +16,7 @@ from mmkd.models.distillers.dry_run import dry_run as run_dry
 from mmkd.models.distillers.loss_terms import build_losses
 from mmkd.models.distillers.sides import (
     build_aux_heads,
+    check_joint_heads,
     check_names,
     named_tensors,
     names_needed,
@@ -160,6 +161,7 @@ class OfflineDistiller(BaseDistiller):
         )
         self.aux_configs = {name: aux[name] for name in head_names}
         self.aux_heads = build_aux_heads(self.aux_configs, self.student)
+        check_joint_heads(self.aux_heads, self.student, self.views)
         for index, teacher in enumerate(self._teachers):
             wanted = [
                 name
@@ -171,6 +173,7 @@ class OfflineDistiller(BaseDistiller):
                 names_needed(wanted, aux)[0], paths['teacher'], 'teacher'
             )
             teacher.attach(paths['teacher'], aux, list(dict.fromkeys(wanted)))
+            check_joint_heads(teacher.aux_heads, teacher.network, self.views)
             head_names += list(teacher.aux_heads)
         refuse_idle(aux, head_names, 'loss')
 

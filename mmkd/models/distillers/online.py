@@ -35,7 +35,7 @@ from mmkd.models.distillers.online_step import (
 )
 from mmkd.models.distillers.online_summary import summarize_cohort
 from mmkd.models.distillers.phased_step import phased_step, require_phases
-from mmkd.models.distillers.sides import named_tensors
+from mmkd.models.distillers.sides import check_joint_heads, named_tensors
 from mmkd.registry import MODELS
 from mmkd.taps import Tensors
 
@@ -116,6 +116,8 @@ class OnlineDistiller(BaseDistiller):
         self.aux_configs, self.aux_heads = build_peer_heads(
             aux, head_names, cohort, report
         )
+        for peer, heads in zip(cohort.peers, self.aux_heads, strict=True):
+            check_joint_heads(heads, peer, self.views)
         spec = cohort_spec(self, report)
         for part in self.exchanges:
             part.setup(spec.of(part.on))

@@ -44,6 +44,33 @@ def build_aux_heads(
     return heads
 
 
+def check_joint_heads(
+    heads: Mapping[str, nn.Module], network: nn.Module, views: Any
+) -> None:
+    """Compare heads for class and rotation with the network and the views.
+
+    Raises:
+        ValueError: they count other classes or rotations.
+    """
+    shown = getattr(views, 'num_rotations', None)
+    classes = getattr(getattr(network, 'head', None), 'num_classes', None)
+    for name, head in heads.items():
+        turns = getattr(head, 'num_rotations', None)
+        if turns is None:
+            continue
+        if shown not in (None, turns):
+            raise ValueError(
+                f'aux_heads.{name}.num_rotations={turns}, but views.'
+                f'num_rotations={shown}: set the same number'
+            )
+        if classes not in (None, head.num_classes):
+            raise ValueError(
+                f'aux_heads.{name}.num_classes={head.num_classes}, but '
+                f'head.num_classes={classes}: set the number of classes of '
+                'the data set in both'
+            )
+
+
 def named_tensors(
     record: Record | Mapping[str, Tensors],
     heads: ModuleDict,

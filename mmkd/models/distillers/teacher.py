@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -197,9 +198,10 @@ class Teacher(nn.Module):
         """
         with self.taps.recording() as record:
             self.outputs(images, data_samples)
-        return named_tensors(
-            record, self.aux_heads, self.aux_configs, self.wanted
-        )
+        with self._precision(images):
+            return named_tensors(
+                record, self.aux_heads, self.aux_configs, self.wanted
+            )
 
     def outputs(
         self, images: torch.Tensor, data_samples: list | None = None
@@ -208,7 +210,18 @@ class Teacher(nn.Module):
         images = self.renormalize(images)
         if self.dtype is not None:
             images = images.to(self.dtype)
-        return self.network(images, data_samples, mode='tensor')
+        with self._precision(images):
+            return self.network(images, data_samples, mode='tensor')
+
+    def _precision(self, images: torch.Tensor) -> Any:
+        """Return the autocast of a half-precision teacher.
+
+        It replaces the student's; without, layers whose result is float32
+        (norms of transformers) could not feed the next one.
+        """
+        if self.dtype is None:
+            return nullcontext()
+        return torch.autocast(images.device.type, dtype=self.dtype)
 
     def train(self, mode: bool = True) -> Teacher:
         """Stay in eval mode."""

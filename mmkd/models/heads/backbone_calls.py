@@ -66,6 +66,9 @@ def record_calls(backbone: nn.Module) -> tuple[list[Call], int]:
     Returns:
         The calls in the order in which they ended, and the channels of the
         last map.
+
+    Raises:
+        ValueError: it does not run on such an image.
     """
     side = 32 if hasattr(backbone, 'make_stage') else 224
     clone = meta_copy(backbone)
@@ -108,8 +111,15 @@ def record_calls(backbone: nn.Module) -> tuple[list[Call], int]:
         if name:
             module.register_forward_pre_hook(enter(name))
             module.register_forward_hook(leave(name))
-    with torch.no_grad():
-        output = clone(image)
+    try:
+        with torch.no_grad():
+            output = clone(image)
+    except Exception as error:  # whatever a backbone's forward does
+        raise ValueError(
+            f'HierarchicalBranches: {type(backbone).__name__} does not run '
+            f'on an image of 3x{side}x{side}, by which its stages are found: '
+            f'{type(error).__name__}: {error}; use another backbone'
+        ) from error
     while isinstance(output, (tuple, list)):
         output = output[-1]
     return calls, int(output.shape[channel_dim(output.dim())])

@@ -13,6 +13,7 @@ from torch import nn
 
 from mmkd.models.backbones.hcgnet import HCGNet
 from mmkd.models.heads.backbone_calls import Call, forget_hooks
+from mmkd.utils.meta_copy import meta_copy
 
 
 class Pass(nn.Module):
@@ -60,6 +61,28 @@ def rest_behind(
     _run_to_the_end(rest)
     renew(rest)
     return rest
+
+
+def require_running(branch: nn.Module, call: Call, owner: str) -> None:
+    """Try a branch, without storage, on what the stage before it gives.
+
+    Raises:
+        ValueError: it does not run.
+    """
+    clone = meta_copy(branch)
+    clone.eval()  # mmpretrain's returns nothing
+    maps = torch.empty(2, *call.given[1:], device='meta')
+    maps = maps.to(next(clone.parameters(), maps).dtype)
+    try:
+        with torch.no_grad():
+            clone(maps)
+    except Exception as error:  # whatever the backbone's forward does
+        raise ValueError(
+            f'HierarchicalBranches: no branch can be made behind '
+            f'"{call.name}" of {owner}: {type(error).__name__}: {error}; '
+            'its forward must be a chain of modules. Name other stages, or '
+            'use another backbone'
+        ) from error
 
 
 def replace(network: nn.Module, name: str, module: nn.Module) -> None:

@@ -14,6 +14,7 @@ from mmkd.models.cohorts.stages import stage_groups
 from mmkd.models.heads.backbone_calls import Call, channel_dim, record_calls
 from mmkd.models.heads.backbone_rest import (
     makes_stages,
+    require_running,
     rest_behind,
     shape_keeping_stage,
 )
@@ -26,7 +27,12 @@ _KAIMING = [
 ]
 # Where the published branches start otherwise than their backbone does.
 _BRANCH_INIT: dict[str, Any] = dict(CIFARVGG=None, CIFARShuffleNetV1=_KAIMING)
-_DEFAULT_FC = ('CIFARVGG', 'CIFARShuffleNetV2')
+_ZERO_BIAS = (
+    'CIFARResNet',
+    'CIFARWideResNet',
+    'CIFARShuffleNetV1',
+    'CIFARMobileNetV2',
+)
 
 
 @MODELS.register_module()
@@ -90,6 +96,10 @@ class HierarchicalBranches(BaseModule):
         direct = [call for call in calls if call.direct]
         ends = stage_ends(backbone, direct, stages)
         self.stage_names = [direct[end].name for end in ends]
+        self.tap_names = [
+            name + '[0]' * direct[end].with_size
+            for name, end in zip(self.stage_names, ends, strict=True)
+        ]
         self.in_channels = [direct[end].channels for end in ends]
 
         self.branches = ModuleList(
@@ -104,6 +114,8 @@ class HierarchicalBranches(BaseModule):
         if self.family in _BRANCH_INIT:
             for branch in self.branches:
                 branch.init_cfg = _BRANCH_INIT[self.family]
+        for branch, end in zip(self.branches, ends, strict=True):
+            require_running(branch, direct[end], self.family)
         joint = num_classes * num_rotations
         self.fcs = ModuleList(nn.Linear(out_channels, joint) for _ in ends)
         self._init_fcs()
@@ -118,7 +130,7 @@ class HierarchicalBranches(BaseModule):
             fc.reset_parameters()
             if self.family == 'CIFARMobileNetV2':
                 nn.init.normal_(fc.weight, 0, 0.01)
-            if self.family not in _DEFAULT_FC:
+            if self.family in _ZERO_BIAS:
                 nn.init.zeros_(fc.bias)
 
     def forward(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -127,7 +139,7 @@ class HierarchicalBranches(BaseModule):
             maps = [maps]
         channels = [int(m.shape[channel_dim(m.dim())]) for m in maps]
         if channels != self.in_channels:
-            taps = ', '.join(f"'backbone.{name}'" for name in self.stage_names)
+            taps = ', '.join(f"'backbone.{name}'" for name in self.tap_names)
             raise ValueError(
                 f'HierarchicalBranches: {len(channels)} maps of '
                 f'{channels} channels, but the {len(self.in_channels)} '
@@ -188,11 +200,7 @@ def stage_ends(
     try:
         groups = stage_groups(backbone)
     except ValueError:
-        raise ValueError(
-            f'HierarchicalBranches: the stages of {owner} are not known; '
-            'set stages to the names of the modules that end them, out of '
-            f'{", ".join(names)}'
-        ) from None
+        raise _unknown_stages(owner, names) from None
     count = getattr(backbone, 'num_stages', len(groups))
     found: list[int] = []
     for group in groups[1 : 1 + count]:
@@ -205,7 +213,17 @@ def stage_ends(
         if found and _joins(backbone, calls[found[-1]], calls[end]):
             found.pop()
         found.append(end)
+    if not found:
+        raise _unknown_stages(owner, names)
     return found
+
+
+def _unknown_stages(owner: str, names: Sequence[str]) -> ValueError:
+    return ValueError(
+        f'HierarchicalBranches: the stages of {owner} are not known; set '
+        'stages to the names of the modules that end them, out of '
+        f'{", ".join(names)}'
+    )
 
 
 def _joins(backbone: nn.Module, before: Call, call: Call) -> bool:
@@ -219,9 +237,11 @@ def _joins(backbone: nn.Module, before: Call, call: Call) -> bool:
 
 
 def _is_tail(backbone: nn.Module, name: str) -> bool:
-    """Return whether it is a mere convolution behind the last stage."""
+    """Return whether it is a mere 1x1 convolution behind the last stage."""
     module = backbone.get_submodule(name)
-    return type(module).__name__ == 'ConvModule'
+    return type(module).__name__ == 'ConvModule' and (
+        module.kernel_size == (1, 1)
+    )
 
 
 def _own_stage(backbone: nn.Module, stage: Sequence[Call]) -> list[Call]:

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from mmkd.models.losses.precision import at_least_float32
 from mmkd.registry import MODELS
+from mmkd.utils.indices import check_classes
 
 
 @MODELS.register_module()
@@ -40,7 +41,8 @@ class JointLabelLoss(nn.Module):
         """Compute the weighted loss.
 
         Raises:
-            ValueError: there is not one label per row.
+            ValueError: there is not one label per row, or (on the CPU) a
+                label is no class of the branches.
         """
         branches = (
             [joint_logits]
@@ -55,6 +57,8 @@ class JointLabelLoss(nn.Module):
                 'read taps of all rows of views=dict(type="mmkd.'
                 'RotationViews")'
             )
+        for logits in branches:
+            check_classes('JointLabelLoss', view_labels, logits.shape[1])
         terms = [
             functional.cross_entropy(at_least_float32(logits), view_labels)
             for logits in branches

@@ -53,7 +53,8 @@ class RotationViews(nn.Module):
         if self.num_rotations > 1 and height != width:
             raise ValueError(
                 f'RotationViews needs square images, got {height}x{width}: '
-                'crop or resize to a square in train_pipeline'
+                'crop or resize to a square in train_pipeline (for '
+                'ViewMetricsHook, in the pipeline of val_dataloader)'
             )
         count = self.num_rotations
         views = torch.stack(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
@@ -46,6 +47,47 @@ def test_metrics_are_logged_beside_the_accuracy(
     for name, value in again.items():
         assert logged[name] == pytest.approx(value, abs=1e-3)
         assert 0 <= value <= 100
+
+
+def test_best_branch_chooses_the_checkpoint(tmp_path: Path) -> None:
+    settings = config('teacher', tmp_path)
+    settings.custom_hooks = [dict(type='mmkd.ViewMetricsHook')]
+    save = dict(type='CheckpointHook', save_best='joint_accuracy')
+    settings.default_hooks = dict(checkpoint=save)
+    settings.experiment_name = f'best_{tmp_path.name}'
+    runner = Runner.from_cfg(settings)
+    runner.train()
+    (path,) = (tmp_path / 'run').glob('best_joint_accuracy_epoch_1.pth')
+    found = view_metrics(runner.model, runner.val_dataloader)
+    best = max(found[f'branch{k}/joint_accuracy'] for k in (1, 2, 3))
+    assert runner.message_hub.get_info('best_score') == pytest.approx(best)
+
+
+@pytest.mark.parametrize('first', [True, False])
+def test_averaged_weights_are_evaluated(tmp_path: Path, first: bool) -> None:
+    """Wherever the two hooks stand in the config."""
+    settings = config('teacher', tmp_path)
+    hooks = [
+        dict(type='EMAHook', momentum=0.5),
+        dict(type='mmkd.ViewMetricsHook'),
+    ]
+    settings.custom_hooks = hooks if first else hooks[::-1]
+    settings.optim_wrapper.optimizer.lr = 1.0  # so that the two differ
+    settings.experiment_name = f'ema{first}_{tmp_path.name}'
+    runner = Runner.from_cfg(settings)
+    seen = []
+    (hook,) = [h for h in runner.hooks if type(h).__name__ == 'EMAHook']
+    fc = runner.model.student.head.fc
+
+    def look(*_: Any) -> None:
+        if not runner.model.training:
+            seen.append(fc.weight.detach().clone())
+
+    runner.model.views.register_forward_hook(look)
+    runner.train()
+    averaged = hook.ema_model.module.student.head.fc.weight
+    assert not torch.equal(averaged, fc.weight)
+    assert seen and all(torch.equal(value, averaged) for value in seen)
 
 
 def build(kind: str, folder: Path) -> Any:

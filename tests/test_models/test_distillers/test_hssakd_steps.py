@@ -24,6 +24,7 @@ from mmengine.registry import DefaultScope
 
 from mmkd.models.losses import JointLabelLoss, KLDivLoss
 from mmkd.models.views import RotationViews
+from mmkd.networks import build_network
 from mmkd.testing.references.hssakd import (
     joint_labels,
     online_loss,
@@ -144,6 +145,102 @@ def test_teacher_in_half_precision(golden: Golden, tmp_path: Path) -> None:
         torch.testing.assert_close(losses[1][key], value, rtol=0.05, atol=0.02)
     with pytest.raises(ValueError, match="dtype='int8' must be one of float1"):
         offline(dict(checkpoint=path, dtype='int8'))
+
+
+@pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])
+def test_half_precision_is_the_teachers_own(
+    golden: Golden, tmp_path: Path, dtype: str
+) -> None:
+    """The student's autocast, another type or none, does not reach it."""
+    case = golden('hssakd', 'e2e_student_2iters')
+    path = saved(tmp_path, state_of(case, 'teacher', 'student.', 'aux_heads.'))
+    model = offline(dict(checkpoint=path, dtype=dtype))
+    images = batches(case)[0]['inputs'].repeat(4, 1, 1, 1)
+    plain = model.teachers[0](images)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        mixed = model.teachers[0](images)
+        model(**batches(case)[0], mode='loss')
+    assert mixed['logits'].dtype == getattr(torch, dtype)
+    assert torch.equal(mixed['logits'], plain['logits'])
+    for one, other in zip(mixed['joint'], plain['joint'], strict=True):
+        assert torch.equal(one, other)
+
+
+def test_layer_norms_of_a_half_precision_teacher(tmp_path: Path) -> None:
+    swin = dict(
+        type='ImageClassifier',
+        _scope_='mmpretrain',
+        backbone=dict(type='SwinTransformer', pad_small_map=True),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=5, in_channels=768),
+    )
+    network = build_network(swin)
+    torch.save(network.state_dict(), tmp_path / 'swin.pth')
+    model = ROOT_MODELS.build(
+        dict(
+            type='mmkd.OfflineDistiller',
+            student=NETWORK,
+            teacher=dict(
+                config=swin,
+                checkpoint=str(tmp_path / 'swin.pth'),
+                dtype='bfloat16',
+            ),
+            taps=dict(logits='head.fc'),
+            losses=dict(kd=dict(on='logits', **KL)),
+            input_shape=(3, 64, 64),
+        )
+    )
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = network.eval()(images, mode='tensor')
+    found = model.teachers[0](images)['logits']
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), expected, rtol=0.1, atol=0.05)
+
+
+def test_peer_with_branches_as_teacher(tmp_path: Path) -> None:
+    cohort = online()
+    path = str(tmp_path / 'online.pth')
+    torch.save(dict(state_dict=cohort.state_dict()), path)
+    model = offline(dict(checkpoint=path, peer=1))
+    own = cohort.aux_heads[1]['joint'].state_dict()
+    taken = model.teachers[0].aux_heads['joint'].state_dict()
+    assert own.keys() == taken.keys()
+    assert all(torch.equal(own[key], taken[key]) for key in own)
+
+
+@pytest.mark.parametrize('kind', ['pretraining', 'online'])
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (dict(num_classes=7), 'joint.num_classes=7, but head.num_classes=5'),
+        (dict(num_rotations=2), 'num_rotations=2, but views.num_rotations=4'),
+    ],
+)
+def test_branches_that_count_otherwise(
+    kind: str, change: dict[str, Any], words: str
+) -> None:
+    heads = dict(joint=BRANCHES | change)
+    common = dict(COMMON, aux_heads=heads)
+    config = dict(
+        pretraining=dict(
+            type='mmkd.OfflineDistiller',
+            student=NETWORK,
+            losses=dict(joint=dict(type='mmkd.JointLabelLoss', on='joint')),
+        ),
+        online=dict(
+            type='mmkd.OnlineDistiller',
+            cohort=dict(peers=[NETWORK] * 2),
+            exchange=dict(type='mmkd.HierarchicalMutualExchange'),
+        ),
+    )[kind]
+    with pytest.raises(ValueError, match=words):
+        build(common | config)
+
+
+def test_joint_labels_of_class_logits_are_refused() -> None:
+    with pytest.raises(ValueError, match='labels reach from 20 to 20'):
+        JointLabelLoss()(torch.zeros(2, 5), torch.tensor([20, 20]))
 
 
 def pair(student: dict[str, Any], teacher: dict[str, Any], path: str) -> Any:

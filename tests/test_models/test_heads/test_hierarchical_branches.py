@@ -359,6 +359,52 @@ def test_maps_of_other_stages_are_refused() -> None:
         branches(maps[::-1])
 
 
+def test_starting_biases_are_the_published_ones() -> None:
+    """Zero for the residual networks of CIFAR, else PyTorch's."""
+    stock = backbone_of(dict(type='ResNet', depth=18, base_channels=4))
+    for backbone, is_zero in ((small(), True), (stock, False)):
+        branches = HierarchicalBranches(5, backbone=backbone)
+        branches.init_weights()
+        assert branches.fcs[0].bias.eq(0).all() == is_zero
+
+
+def test_vgg_without_its_last_pooling() -> None:
+    backbone = backbone_of(
+        dict(
+            type='VGG',
+            depth=11,
+            norm_cfg=dict(type='BN'),
+            with_last_pool=False,
+        )
+    )
+    branches = HierarchicalBranches(5, backbone=backbone)
+    ends = [f'features.{k}' for k in (1, 3, 6, 11)]
+    assert branches.stage_names == ends  # 9 and 11: one resolution
+
+
+@pytest.mark.parametrize(
+    ('config', 'words'),
+    [
+        (dict(type='LeNet5'), 'LeNet5 does not run on an image of 3x224x224'),
+        (dict(type='PCPVT', arch='small'), 'stages of PCPVT are not known'),
+        (
+            dict(type='SwinTransformerV2', arch='tiny', pad_small_map=True),
+            'no branch can be made behind "stages.3" of SwinTransformerV2',
+        ),
+    ],
+)
+def test_unsuitable_backbones(config: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        HierarchicalBranches(5, backbone=backbone_of(config))
+
+
+def test_taps_of_tokens_with_their_size() -> None:
+    backbone = backbone_of(dict(type='SwinTransformer', arch='tiny'))
+    branches = HierarchicalBranches(5, backbone=backbone)
+    with pytest.raises(ValueError, match=r"tap .*'backbone.stages.0\[0\]'"):
+        branches([torch.zeros(2, 4, 4)])
+
+
 def test_unknown_backbones_need_stages() -> None:
     class Plain(nn.Sequential):
         pass
