@@ -63,7 +63,7 @@ def test_mixed_labels(
     )
     line = refused(settings)
     assert 'remove Mixup or CutMix' in line
-    assert 'remove data_preprocessor.batch_augments' in line
+    assert 'data_preprocessor.batch_augments' in line
 
 
 def test_unequal_numbers_of_branches(refused: Refused, tmp_path: Path) -> None:
