@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
 GOLDEN = Path(__file__).parent / 'golden'
@@ -38,6 +39,12 @@ def _keep_default_scope() -> Iterator[None]:
     yield
     scopes.clear()
     scopes.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _new_message_hub() -> None:
+    """Forget epochs and iterations that earlier tests' runners noted."""
+    MessageHub._instance_dict.clear()
 
 
 @pytest.fixture(scope='session')
