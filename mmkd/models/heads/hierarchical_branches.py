@@ -205,7 +205,7 @@ def stage_ends(
     found: list[int] = []
     for group in groups[1 : 1 + count]:
         inside = [name for name in group if name in names]
-        if not inside or _is_tail(backbone, inside[-1]):
+        if not inside or _is_one_convolution(backbone, inside):
             continue
         # a dense block's map is read before its transition
         name = inside[0] if hasattr(backbone, 'transitions') else inside[-1]
@@ -236,12 +236,10 @@ def _joins(backbone: nn.Module, before: Call, call: Call) -> bool:
     )
 
 
-def _is_tail(backbone: nn.Module, name: str) -> bool:
-    """Return whether it is a mere 1x1 convolution behind the last stage."""
-    module = backbone.get_submodule(name)
-    return type(module).__name__ == 'ConvModule' and (
-        module.kernel_size == (1, 1)
-    )
+def _is_one_convolution(backbone: nn.Module, group: Sequence[str]) -> bool:
+    """Return whether it is no stage, but a stem or what follows the last."""
+    module = backbone.get_submodule(group[-1])
+    return len(group) == 1 and type(module).__name__ == 'ConvModule'
 
 
 def _own_stage(backbone: nn.Module, stage: Sequence[Call]) -> list[Call]:
