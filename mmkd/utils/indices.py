@@ -52,13 +52,11 @@ def check_classes(owner: str, labels: torch.Tensor, num_classes: int) -> None:
     Raises:
         ValueError: a label is negative or too large.
     """
-    if labels.is_cuda or labels.numel() == 0:
-        return
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= num_classes:
+    reach = None if labels.is_cuda else _reach_outside(labels, num_classes)
+    if reach:
         raise ValueError(
-            f'{owner}: labels reach from {low} to {high}, but there are '
-            f'{num_classes} classes; correct num_classes or the data set'
+            f'{owner}: labels reach from {reach[0]} to {reach[1]}, but there '
+            f'are {num_classes} classes; correct num_classes or the data set'
         )
 
 
@@ -70,13 +68,19 @@ def check_index(
     Raises:
         ValueError: an index is negative or too large.
     """
-    if index.numel() == 0:
-        return
-    low, high = int(index.min()), int(index.max())
-    if low < 0 or high >= num_samples:
+    reach = _reach_outside(index, num_samples)
+    if reach:
         raise ValueError(
-            f'{owner}: {name} reaches from {low} to {high}, but '
+            f'{owner}: {name} reaches from {reach[0]} to {reach[1]}, but '
             f'num_samples={num_samples}; set num_samples to the length of '
             'the training set, and use indices that count through all of '
             'it: parts of wrapped or concatenated data sets count anew'
         )
+
+
+def _reach_outside(values: torch.Tensor, count: int) -> tuple[int, int] | None:
+    """Return least and largest value, if one is not in [0, count)."""
+    if values.numel() == 0:
+        return None
+    low, high = (int(value) for value in torch.aminmax(values))
+    return (low, high) if low < 0 or high >= count else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import torch
 from torch import nn
 
 
@@ -18,3 +19,9 @@ def meta_copy(network: nn.Module) -> nn.Module:
     for buffer in network.buffers():
         memo[id(buffer)] = buffer.detach().to('meta')
     return copy.deepcopy(network, memo)
+
+
+def meta_input(network: nn.Module, *shape: int) -> torch.Tensor:
+    """Return an input without storage, in the precision of ``network``."""
+    maps = torch.empty(shape, device='meta')
+    return maps.to(next(network.parameters(), maps).dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 
 def check_feature_maps(
@@ -43,7 +44,7 @@ def check_feature_maps(
 def check_channels(
     owner: str, role: str, maps: torch.Tensor, channels: int
 ) -> None:
-    """Check the channels of ``maps`` (N, C, h, w) against the config.
+    """Check the channels of ``maps`` (N, C, ...) against the config.
 
     Raises:
         ValueError: C is not ``channels``.
@@ -53,6 +54,21 @@ def check_channels(
             f'{owner}: {role}_channels={channels}, but the {role} features '
             f'are {tuple(maps.shape)}; set {role}_channels={maps.shape[1]}'
         )
+
+
+def check_input_channels(
+    owner: str, role: str, maps: torch.Tensor, network: nn.Module
+) -> None:
+    """Check the channels of ``maps`` against the first layer they go to.
+
+    Raises:
+        ValueError: see `check_channels`.
+    """
+    for layer in network.modules():
+        channels = getattr(layer, 'in_channels', None)
+        if channels is not None:
+            check_channels(owner, role, maps, channels)
+            return
 
 
 def check_logits(

@@ -11,7 +11,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 
@@ -32,7 +32,7 @@ def _isolated_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         'mmengine.config.config.FormatCode',
         lambda text, **kwargs: (text, False),
     )
-    managers = (DefaultScope, MessageHub, MMLogger, Visualizer)
+    managers = (DefaultScope, MMLogger, Visualizer)
     before = [dict(manager._instance_dict) for manager in managers]
     yield
     for manager, instances in zip(managers, before, strict=True):

@@ -26,7 +26,7 @@ from mmkd.models.distillers.sides import (
     names_needed,
 )
 from mmkd.taps import Taps, Tensors
-from mmkd.utils.meta_copy import meta_copy
+from mmkd.utils.meta_copy import meta_copy, meta_input
 from mmkd.utils.modes import evaluating
 
 if TYPE_CHECKING:
@@ -157,9 +157,7 @@ def rehearse(
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), taps.recording() as record, counter:
         try:
-            images = torch.empty(rows, *shape, device='meta')
-            images = images.to(next(clone.parameters(), images).dtype)
-            clone(images, None, mode='tensor')
+            clone(meta_input(clone, rows, *shape), None, mode='tensor')
         except Exception as error:  # any operator may lack a meta form
             raise CannotRehearseError(
                 f'{type(error).__name__}: {error}'

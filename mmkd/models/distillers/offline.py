@@ -107,11 +107,12 @@ class OfflineDistiller(BaseDistiller):
         super().__init__(data_preprocessor, check_labels, init_cfg)
         self.student = network
         self.frozen_student = frozen_student
-        if frozen_student is not None:
-            self._freeze_student(frozen_student, bool(aux_heads))
         self.frozen_modules = [
             path for text in frozen_modules for path in expand_braces(text)
         ]
+        if frozen_student is not None:
+            self._load_frozen(frozen_student, bool(aux_heads))
+            self.frozen_modules.append('')  # all of it
         for path in self.frozen_modules:
             freeze(find_module(self.student, path, 'model.frozen_modules'))
         self.check_finite = check_finite
@@ -177,14 +178,13 @@ class OfflineDistiller(BaseDistiller):
             head_names += list(teacher.aux_heads)
         refuse_idle(aux, head_names, 'loss')
 
-    def _freeze_student(self, checkpoint: str, has_heads: bool) -> None:
+    def _load_frozen(self, checkpoint: str, has_heads: bool) -> None:
         if not has_heads:
             raise ValueError(
                 f'model.frozen_student="{checkpoint}" leaves nothing to '
                 'train: give aux_heads, or remove it'
             )
         load_network_weights(self.student, checkpoint, role='frozen_student')
-        freeze(self.student)
 
     def init_weights(self) -> None:
         """Initialise all but a frozen student, whose weights are loaded."""
@@ -198,8 +198,6 @@ class OfflineDistiller(BaseDistiller):
     def train(self, mode: bool = True) -> OfflineDistiller:
         """Switch the mode; what is frozen stays in eval mode."""
         super().train(mode)
-        if self.frozen_student is not None:
-            self.student.eval()
         for path in self.frozen_modules:  # SyncBN conversion replaces modules
             self.student.get_submodule(path).eval()
         return self

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmkd.utils.meta_copy import meta_copy
+from mmkd.utils.meta_copy import meta_copy, meta_input
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,7 @@ def record_calls(backbone: nn.Module) -> tuple[list[Call], int]:
     clone = meta_copy(backbone)
     clone.eval()  # mmpretrain's returns nothing
     forget_hooks(clone)
-    image = torch.empty(1, 3, side, side, device='meta')
-    image = image.to(next(clone.parameters(), image).dtype)
+    image = meta_input(clone, 1, 3, side, side)
     calls: list[Call] = []
     running: list[str] = []
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from mmkd.models.backbones.hcgnet import HCGNet
 from mmkd.models.heads.backbone_calls import Call, forget_hooks
-from mmkd.utils.meta_copy import meta_copy
+from mmkd.utils.meta_copy import meta_copy, meta_input
 
 
 class Pass(nn.Module):
@@ -71,11 +71,9 @@ def require_running(branch: nn.Module, call: Call, owner: str) -> None:
     """
     clone = meta_copy(branch)
     clone.eval()  # mmpretrain's returns nothing
-    maps = torch.empty(2, *call.given[1:], device='meta')
-    maps = maps.to(next(clone.parameters(), maps).dtype)
     try:
         with torch.no_grad():
-            clone(maps)
+            clone(meta_input(clone, 2, *call.given[1:]))
     except Exception as error:  # whatever the backbone's forward does
         raise ValueError(
             f'HierarchicalBranches: no branch can be made behind '

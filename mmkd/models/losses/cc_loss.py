@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from mmkd.models.losses.feature_pair_loss import FeaturePairLoss
 from mmkd.registry import MODELS
+from mmkd.utils.shapes import check_channels
 
 
 @MODELS.register_module()
@@ -76,11 +79,6 @@ class CCLoss(FeaturePairLoss):
         return (distance[:-1] * distance[1:]).sum(1).mean()
 
     def _embed(self, side: str, features: torch.Tensor) -> torch.Tensor:
-        embedding = self.embeddings[side]
-        if features.shape[1] != embedding.in_features:
-            raise ValueError(
-                f'CCLoss: {side}_channels={embedding.in_features}, but the '
-                f'{side} features are {tuple(features.shape)}; set '
-                f'{side}_channels={features.shape[1]}'
-            )
+        embedding: Any = self.embeddings[side]
+        check_channels('CCLoss', side, features, embedding.in_features)
         return embedding(features)

@@ -17,7 +17,7 @@ from mmkd.models.losses.precision import at_least_float32, no_autocast
 from mmkd.models.necks.factor_transfer import Paraphraser, Translator
 from mmkd.registry import MODELS
 from mmkd.utils.checkpoints import read_checkpoint, strip_prefix
-from mmkd.utils.shapes import check_channels
+from mmkd.utils.shapes import check_input_channels
 
 
 @MODELS.register_module()
@@ -83,8 +83,8 @@ class FTLoss(FeaturePairLoss):
     ) -> torch.Tensor:
         """Return the loss of one pair of maps."""
         require_maps('FTLoss', student, teacher)
-        _check_channels('FTLoss', 'student', self.translator, student)
-        _check_channels('FTLoss', 'teacher', self.paraphraser, teacher)
+        check_input_channels('FTLoss', 'student', student, self.translator)
+        check_input_channels('FTLoss', 'teacher', teacher, self.paraphraser)
         code_s, code_t = pool_to_smaller(
             self.translator(student), self.paraphraser(teacher)
         )
@@ -139,8 +139,8 @@ class ParaphraserLoss(nn.Module):
         with no_autocast(teacher):
             maps = at_least_float32(teacher.detach())
             require_maps('ParaphraserLoss', maps, maps)
-            _check_channels(
-                'ParaphraserLoss', 'teacher', self.paraphraser, maps
+            check_input_channels(
+                'ParaphraserLoss', 'teacher', maps, self.paraphraser
             )
             output = self.paraphraser.reconstruct(maps)
             return self.loss_weight * functional.mse_loss(output, maps)
@@ -149,12 +149,3 @@ class ParaphraserLoss(nn.Module):
 def unit_energy(factor: torch.Tensor) -> torch.Tensor:
     """Return q(x), (N, H W), of a factor (N, F, H, W)."""
     return functional.normalize(factor.square().mean(1).flatten(1), dim=1)
-
-
-def _check_channels(
-    owner: str, role: str, network: nn.Module, maps: torch.Tensor
-) -> None:
-    for conv in network.modules():
-        if isinstance(conv, nn.Conv2d):
-            check_channels(owner, role, maps, conv.in_channels)
-            return

@@ -57,8 +57,8 @@ class JointLabelLoss(nn.Module):
                 'read taps of all rows of views=dict(type="mmkd.'
                 'RotationViews")'
             )
-        for logits in branches:
-            check_classes('JointLabelLoss', view_labels, logits.shape[1])
+        fewest = min(logits.shape[1] for logits in branches)
+        check_classes('JointLabelLoss', view_labels, fewest)
         terms = [
             functional.cross_entropy(at_least_float32(logits), view_labels)
             for logits in branches

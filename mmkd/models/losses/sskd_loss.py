@@ -115,7 +115,10 @@ class SSKDLoss(nn.Module):
                 "image; set views=dict(type='mmkd.RotationViews', "
                 f'num_rotations={turns})'
             )
-        if student_logits.ndim + student_embeds.ndim + teacher_embeds.ndim > 6:
+        if any(
+            rows.ndim != 2
+            for rows in (student_logits, student_embeds, teacher_embeds)
+        ):
             raise ValueError(
                 f'SSKDLoss: logits {tuple(student_logits.shape)}, embeddings '
                 f'{tuple(student_embeds.shape)} and '

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from mmkd.registry import MODELS
+from mmkd.utils.shapes import check_input_channels
 
 Size = int | tuple[int, int]
 
@@ -92,15 +93,10 @@ def forward_checked(
     """Return the regressed student, checked against the teacher.
 
     Raises:
-        ValueError: the result has not the teacher's shape.
+        ValueError: the regressor takes other channels, or the result has
+            not the teacher's shape.
     """
-    first = next(m for m in regressor.modules() if hasattr(m, 'in_channels'))
-    if student.shape[1] != first.in_channels:
-        raise ValueError(
-            f'{owner}: student_channels={first.in_channels}, but the student '
-            f'features are {tuple(student.shape)}; set student_channels='
-            f'{student.shape[1]}'
-        )
+    check_input_channels(owner, 'student', student, regressor)
     regressed = regressor(student)
     if regressed.shape != teacher.shape:
         raise ValueError(
