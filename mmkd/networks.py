@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import copy
-import logging
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.logging import print_log
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from torch import nn
 
-from mmkd.utils.checkpoints import (
-    describe_keys,
-    read_checkpoint,
-    strip_prefix,
-)
+from mmkd.tasks import REPOSITORIES
 
 NetworkSpec = str | dict[str, Any]
 
@@ -117,38 +111,65 @@ def network_dict(
     return model
 
 
+def trainer_of(model: Mapping[str, Any]) -> Any:
+    """Return the class that trains networks, if ``model`` is its dict.
+
+    It has a class method ``network_configs(model)``: label -> network.
+    """
+    kind, scope = model.get('type'), model.get('_scope_')
+    if isinstance(kind, str):
+        if '.' not in kind and scope in REPOSITORIES:
+            return None
+        if '.' not in kind and scope is not None:
+            kind = f'{scope}.{kind}'
+        try:
+            kind = MODELS.get(kind)
+        except KeyError:
+            return None
+    return kind if hasattr(kind, 'network_configs') else None
+
+
+def networks_of(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the networks that ``model`` trains: label -> its spec.
+
+    ``student``, or ``peer0``, ``peer1``, ...; of a plain network, empty.
+    """
+    trainer = trainer_of(model)
+    return {} if trainer is None else trainer.network_configs(model)
+
+
 def _plain_network(model: ConfigDict, peer: int | None) -> ConfigDict:
     """Return the student or peer if ``model`` is a distiller's dict.
 
     It gets the data preprocessor that the distiller trains it with.
     """
-    while 'student' in model or 'cohort' in model:
+    while specs := networks_of(model):
         preprocessor = model.get('data_preprocessor')
-        student = (
-            model['student'] if 'student' in model else _peer(model, peer)
-        )
+        spec = _choose(list(specs.values()), model.get('deploy'), peer)
         model = (
-            student
-            if isinstance(student, dict) and 'config' not in student
-            else network_dict(student)
+            spec
+            if isinstance(spec, dict) and 'config' not in spec
+            else network_dict(spec)
         )
         if preprocessor is not None:
             model['data_preprocessor'] = preprocessor
     return model
 
 
-def _peer(model: ConfigDict, peer: int | None) -> Any:
-    """Return what ``cohort.peers`` has for ``peer`` (or for ``deploy``)."""
-    peers = model['cohort']['peers']
+def _choose(specs: list[Any], deploy: Any, peer: int | None) -> Any:
+    """Return the network of ``peer``, or else the one to ``deploy``."""
+    if len(specs) == 1:
+        return specs[0]
     if peer is None:
-        deploy = model.get('deploy', 0)
+        if isinstance(deploy, dict):
+            deploy = deploy.get('peer', 0)
         peer = deploy if isinstance(deploy, int) else 0
-    if not -len(peers) <= peer < len(peers):
+    if not -len(specs) <= peer < len(specs):
         raise ValueError(
-            f'peer {peer} is asked for, but cohort.peers has {len(peers)} '
-            f'networks: give an index from 0 to {len(peers) - 1}'
+            f'peer {peer} is asked for, but cohort.peers has {len(specs)} '
+            f'networks: give an index from 0 to {len(specs) - 1}'
         )
-    return peers[peer]
+    return specs[peer]
 
 
 def _current_scope() -> str:
@@ -162,127 +183,6 @@ def build_network(spec: NetworkSpec, scope: str | None = None) -> nn.Module:
     if DefaultScope.get_current_instance() is None:
         init_default_scope(model['_scope_'])
     return MODELS.build(model)
-
-
-def load_network_weights(
-    network: nn.Module,
-    checkpoint: str | Path,
-    *,
-    strict: bool = True,
-    allow_pickle: bool = False,
-    role: str = 'network',
-    peer: int | None = None,
-    state: dict[str, Any] | None = None,
-) -> dict[str, torch.Tensor]:
-    """Load a checkpoint into ``network``.
-
-    A plain checkpoint of the network and a distiller's checkpoint (keys
-    ``student.…`` or ``cohort.peers.…``) are both understood.
-
-    Args:
-        network: the built network.
-        checkpoint: a local file.
-        strict: refuse keys that are missing, unexpected or of other shape.
-        allow_pickle: see `read_checkpoint`.
-        role: the network's name in messages, e.g. ``'teacher'``.
-        peer: which peer of a cohort, -1 the last; defaults to the deployed
-            one.
-        state: the ``state_dict`` of the file, if it was already read.
-
-    Returns:
-        The entries of the file that belong to auxiliary heads, as
-        ``aux_heads.<name>.…``; of a cohort, those of the peer.
-
-    Raises:
-        ValueError: the weights do not fit.
-    """
-    if state is None:
-        saved = read_checkpoint(checkpoint, allow_pickle=allow_pickle)
-        state = saved['state_dict']
-    aux = {k: v for k, v in state.items() if k.startswith('aux_heads.')}
-    if any(key.startswith('student.') for key in state):
-        state = strip_prefix(state, 'student.')
-    elif any(key.startswith('cohort.peers.') for key in state):
-        if peer is None:
-            peer = deployed_peer(state, checkpoint)
-        elif peer < 0:  # -1 is the last
-            peers = [k for k in state if k.startswith('cohort.peers.')]
-            peer += len({key.split('.')[2] for key in peers})
-        state = strip_prefix(state, f'cohort.peers.{peer}.')
-        own_heads = strip_prefix(aux, f'aux_heads.{peer}.')
-        aux = {f'aux_heads.{key}': v for key, v in own_heads.items()}
-    elif state and all(key.startswith('module.') for key in state):
-        state = strip_prefix(state, 'module.')
-    try:  # with the conversions of old key names that networks bring along
-        network.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        own = network.state_dict()
-        problems = _key_problems(own, state) or [str(error)]
-        message = (
-            f'{role} checkpoint="{checkpoint}" does not fit the '
-            f'{type(network).__name__}: ' + '; '.join(problems)
-        )
-        fitting = {
-            key: value
-            for key, value in state.items()
-            if key in own and own[key].shape == value.shape
-        }
-        if strict or not fitting:
-            cure = 'Give the checkpoint of this very network'
-            if fitting and role == 'teacher':
-                cure += ', or set teacher=dict(strict=False) to load what fits'
-            raise ValueError(f'{message}. {cure}') from None
-        print_log(message, logger='current', level=logging.WARNING)
-        network.load_state_dict(fitting, strict=False)
-    return aux
-
-
-def deployed_peer(
-    state: dict[str, torch.Tensor], checkpoint: str | Path
-) -> int:
-    """Return the index of the deployed peer in a cohort's ``state_dict``.
-
-    Raises:
-        ValueError: what is deployed is no network of its own.
-    """
-    index = int(state.get('deployed_peer', -1))
-    if index < 0:
-        raise ValueError(
-            f'checkpoint="{checkpoint}" is of a cohort that deploys an '
-            'auxiliary classifier of all peers, which is no network of its '
-            'own: say which peer you want (--peer, or peer=...)'
-        )
-    return index
-
-
-def _key_problems(
-    own: dict[str, torch.Tensor], state: dict[str, torch.Tensor]
-) -> list[str]:
-    missing = own.keys() - state.keys()
-    unexpected = state.keys() - own.keys()
-    shared = own.keys() & state.keys()
-    shapes = sorted(k for k in shared if own[k].shape != state[k].shape)
-    problems = []
-    if own and not shared:
-        problems.append('no key matches (it is of another network)')
-    if missing:
-        problems.append(f'{len(missing)} missing: {describe_keys(missing)}')
-    if unexpected:
-        problems.append(
-            f'{len(unexpected)} unexpected: {describe_keys(unexpected)}'
-        )
-    for key in shapes[:3]:
-        problems.append(
-            f'{key} is {tuple(state[key].shape)} in the file but '
-            f'{tuple(own[key].shape)} in the network' + _class_hint(key)
-        )
-    return problems
-
-
-def _class_hint(key: str) -> str:
-    last = key.rsplit('.', 2)[-2] if '.' in key else key
-    names = ('conv_seg', 'fc', 'fc_cls', 'cls', 'classifier')
-    return ' (other class numbers)' if last in names else ''
 
 
 def freeze(network: nn.Module) -> nn.Module:

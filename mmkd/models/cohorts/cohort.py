@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mmengine.model import BaseModule, ModuleList
@@ -18,6 +18,7 @@ from mmkd.models.cohorts.stages import check_prefix, module_paths
 from mmkd.networks import build_network, network_dict
 from mmkd.registry import MODELS
 from mmkd.taps import find_module
+from mmkd.tasks import common_classes
 
 
 @MODELS.register_module()
@@ -71,9 +72,28 @@ class Cohort(BaseModule):
             for peer in peers
         )
         _require_distinct(self.peers)
-        self.num_classes = _common_classes(self.peers)
+        self.num_classes = common_classes(self.peers)
         parts = self._share(shared, tree)
         self.sharing = SharedRun(self.peers, parts, scale_gradient)
+
+    @classmethod
+    def peer_configs(cls, config: Mapping[str, Any]) -> list[Any]:
+        """Return the networks of a cohort's config, peer by peer.
+
+        What a run trained is asked of this method alone, by every tool; a
+        cohort that is written in another way overrides it and `map_peers`.
+        """
+        return list(config['peers'])
+
+    @classmethod
+    def map_peers(
+        cls, config: Mapping[str, Any], change: Callable[[Any], Any]
+    ) -> dict[str, Any]:
+        """Return the config with every network changed."""
+        peers = config.get('peers')
+        if not isinstance(peers, (list, tuple)):
+            return dict(config)  # refused when it is built
+        return dict(config, peers=[change(peer) for peer in peers])
 
     def __len__(self) -> int:
         """Return M, the number of peers."""
@@ -165,22 +185,3 @@ def _require_distinct(peers: Sequence[nn.Module]) -> None:
                     f'cohort.peers: {other} and {index} are one and the '
                     'same module; give its config, or a copy'
                 )
-
-
-def _common_classes(peers: Sequence[nn.Module]) -> int | None:
-    """Return the number of classes that all heads have."""
-    counts = []
-    for peer in peers:
-        for key in ('decode_head', 'head', 'bbox_head'):
-            head = getattr(peer, key, None)
-            head = head[-1] if isinstance(head, nn.ModuleList) else head
-            if head is not None:
-                counts.append(getattr(head, 'num_classes', None))
-                break
-    known = {count for count in counts if count is not None}
-    if len(known) > 1:
-        raise ValueError(
-            'all peers must predict the same classes; cohort.peers have '
-            f'num_classes={counts}: correct the heads'
-        )
-    return known.pop() if known else None

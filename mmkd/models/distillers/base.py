@@ -1,34 +1,67 @@
-"""What offline and online distillers have in common."""
+"""What offline and online distillers have in common: the step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from mmengine.dist import is_distributed
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from torch import nn
 
+from mmkd.models.cohorts.followers import Followers
+from mmkd.models.distillers.batch import Batch
+from mmkd.models.distillers.finite import check_losses
+from mmkd.models.distillers.heads import build_heads, check_joint_heads
+from mmkd.models.distillers.parts import LogNames, Named, Part, check_phases
+from mmkd.models.distillers.phases import (
+    MAIN,
+    require_wrappers,
+    update_phases,
+)
+from mmkd.models.distillers.rehearsal import BATCH, Rehearsal
+from mmkd.models.distillers.role import Role
+from mmkd.models.distillers.summary import summarize
 from mmkd.taps import Tensors
+from mmkd.tasks import NETWORK_KEYS, check_class_labels
 from mmkd.utils.indices import FirstGpuBatches
 
-# Keys of ordinary networks: their presence means a missing ``_delete_=True``.
-_NETWORK_KEYS = {
-    'backbone',
-    'neck',
-    'head',
-    'decode_head',
-    'auxiliary_head',
-    'bbox_head',
-    'rpn_head',
-    'roi_head',
-    'train_cfg',
-    'test_cfg',
-    'pretrained',
-}
+ByPhase = dict[str | None, dict[str, Any]]
 
-# Where networks keep the head that knows the number of classes.
-_HEADS = ('decode_head', 'head', 'bbox_head')
+
+@dataclass(frozen=True)
+class Run:
+    """What one pass of all networks gave.
+
+    Args:
+        losses: log name -> own loss of a network.
+        tensors: label of a role -> name -> tensor.
+        batch: what else losses may ask for.
+        images: that the (first) student saw.
+    """
+
+    losses: dict[str, Any]
+    tensors: Named
+    batch: Batch
+    images: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What all roles give for some images, without a step.
+
+    Args:
+        outputs: label of a role -> its network's raw output.
+        tensors: label of a role -> name -> tensor.
+        view_labels: labels of the views, if there are views.
+    """
+
+    outputs: dict[str, Any]
+    tensors: dict[str, dict[str, Tensors]]
+    view_labels: torch.Tensor | None = None
 
 
 class BaseDistiller(BaseModel):
@@ -42,29 +75,175 @@ class BaseDistiller(BaseModel):
         check_labels: compare labels with the network's class number (every
             step on the CPU; the first 10 steps elsewhere, where it waits
             for the device).
+        check_finite: stop at a non-finite loss, before the step.
         init_cfg: see mmengine's BaseModule.
     """
+
+    #: keys of a config that say what the trained networks are
+    bare_keys: tuple[str, ...] = ('type', '_scope_', 'data_preprocessor')
+    #: set by `PhasedDistributedDataParallel`, which runs the whole step
+    wrapped = False
+
+    roles: list[Role]
+    parts: list[Part]
+    views: Any
 
     def __init__(
         self,
         data_preprocessor: nn.Module | dict | None = None,
         check_labels: bool = True,
+        check_finite: bool = True,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(
             data_preprocessor=data_preprocessor, init_cfg=init_cfg
         )
         self.check_labels = check_labels
+        self.check_finite = check_finite
         self._may_look = FirstGpuBatches()
+        self._last_run: Run | None = None
+
+    # -- what the two kinds of distillers say -------------------------------
+
+    @classmethod
+    def network_configs(cls, model: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the networks that a config trains: label -> its spec."""
+        raise NotImplementedError
 
     @property
     def deployed(self) -> nn.Module:
         """The network that is evaluated and exported."""
         raise NotImplementedError
 
+    @property
+    def trained(self) -> list[nn.Module]:
+        """The student, or the peers."""
+        raise NotImplementedError
+
+    def run(self, inputs: Any, data_samples: list | None) -> Run:
+        """Run every network once on a batch."""
+        raise NotImplementedError
+
+    def observe(
+        self, inputs: Any, data_samples: list | None = None
+    ) -> Observation:
+        """Return the named tensors of all roles, without a step.
+
+        Modes and gradients are the caller's; nothing asks for labels but a
+        view set.
+
+        Args:
+            inputs: (N, C, H, W), preprocessed, or one batch per view.
+            data_samples: of the batch.
+        """
+        raise NotImplementedError
+
+    # -- building -----------------------------------------------------------
+
+    def role(self, label: str) -> Role:
+        """Return the role called ``label``.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for role in self.roles:
+            if role.label == label:
+                return role
+        raise KeyError(
+            f'there is no role "{label}"; known: '
+            f'{", ".join(role.label for role in self.roles)}'
+        )
+
+    def rehearsal(
+        self, input_shape: Sequence[int] | None = None
+    ) -> Rehearsal | None:
+        """Run all networks without storage, before there are data.
+
+        Args:
+            input_shape: (C, H, W); defaults to the size that the data
+                preprocessor pads to, else (3, 224, 224).
+
+        Returns:
+            None (said in the log) if a network does not run.
+        """
+        size: Any = getattr(self.data_preprocessor, 'size', None)
+        size = (size, size) if isinstance(size, int) else size
+        shape = input_shape or (3, *(size or (224, 224)))
+        views = getattr(self.views, 'num_rotations', 1)
+        return Rehearsal.of(self.roles, tuple(shape), BATCH * views)
+
+    def build_role_heads(
+        self, role: Role, rehearsal: Rehearsal | None
+    ) -> None:
+        """Build the auxiliary heads of a role, and try them if possible."""
+        if rehearsal is None:
+            role.heads = build_heads(role)
+        else:
+            rehearsal.build_heads(role)
+        check_joint_heads(role, self.views)
+
+    def finish_building(self, rehearsal: Rehearsal | None) -> None:
+        """Try all parts, settle their names and print the summary."""
+        self.phases = check_phases(self.parts)
+        self._names = LogNames()
+        if rehearsal is not None:
+            for number, part, given in rehearsal.try_parts(self.parts):
+                self._names.settle(number, part, given)
+        print_log(self.summary(rehearsal), logger='current')
+
+    def summary(self, rehearsal: Rehearsal | None = None) -> str:
+        """Return networks, taps, losses and what is saved, as text."""
+        return summarize(
+            type(self).__name__,
+            self.roles,
+            self.parts,
+            rehearsal,
+            notes=self.summary_notes(),
+            end=self.summary_end(),
+        )
+
+    def summary_notes(self) -> list[str]:
+        """Return lines about the networks."""
+        return []
+
+    def summary_end(self) -> str:
+        """Return the last line."""
+        return ''
+
+    def refuse_network_keys(self, keys: Mapping[str, Any]) -> None:
+        """Explain constructor keys that do not belong to a distiller."""
+        if not keys:
+            return
+        name = type(self).__name__
+        inherited = sorted(set(keys) & NETWORK_KEYS)
+        if inherited:
+            raise ValueError(
+                f'{name} got keys of an ordinary network: '
+                f'{", ".join(inherited)}. The config inherits `model` from '
+                'its base: add `_delete_=True` to model=dict(...) and give '
+                'the network as student=_base_.model'
+            )
+        raise TypeError(
+            f'{name} does not know model.{", model.".join(sorted(keys))}'
+        )
+
+    def followers_of_all(self) -> Iterator[Followers]:
+        """Return the averaged copies."""
+        for module in self.modules():
+            if isinstance(module, Followers):
+                yield module
+
+    def init_weights(self) -> None:
+        """Initialise all networks; averaged copies start equal to them."""
+        super().init_weights()
+        for followers in self.followers_of_all():
+            followers.start()
+
+    # -- a step -------------------------------------------------------------
+
     def forward(
         self,
-        inputs: torch.Tensor,
+        inputs: Any,
         data_samples: list | None = None,
         mode: str = 'tensor',
     ) -> Any:
@@ -79,127 +258,132 @@ class BaseDistiller(BaseModel):
             return self.loss(inputs, data_samples)
         return self.deployed(inputs, data_samples, mode=mode)
 
-    def loss(self, inputs: torch.Tensor, data_samples: list | None) -> dict:
-        """Return the losses of one step, by log name."""
-        raise NotImplementedError
+    def loss(self, inputs: Any, data_samples: list | None) -> dict:
+        """Return the task losses and what the parts add.
 
-    def refuse_network_keys(self, keys: Mapping[str, Any]) -> None:
-        """Explain constructor keys that do not belong to a distiller."""
-        if not keys:
-            return
-        name = type(self).__name__
-        inherited = sorted(set(keys) & _NETWORK_KEYS)
-        if inherited:
-            raise ValueError(
-                f'{name} got keys of an ordinary network: '
-                f'{", ".join(inherited)}. The config inherits `model` from '
-                'its base: add `_delete_=True` to model=dict(...) and give '
-                'the network as student=_base_.model'
-            )
-        raise TypeError(
-            f'{name} does not know model.{", model.".join(sorted(keys))}'
-        )
+        Shape:
+            inputs: (N, C, H, W), or a list of those, one per view.
+            returns: log name -> scalar.
+        """
+        self._require_own_step()
+        return self.losses_by_phase(inputs, data_samples)[None]
 
-    def validate_labels(
-        self, network: nn.Module, samples: Any, prefix: str = ''
-    ) -> None:
-        """Refuse labels outside the classes of ``network``.
+    def losses_by_phase(
+        self, inputs: Any, data_samples: list | None
+    ) -> ByPhase:
+        """Return the losses of every phase; None is the common one."""
+        self._check_labels(data_samples)
+        run = self.run(inputs, data_samples)
+        found: ByPhase = {None: dict(run.losses)}
+        for number, part in enumerate(self.parts):
+            given = part.losses(run.tensors, run.batch)
+            self._names.settle(number, part, given, run.losses)
+            for phase, losses in given.items():
+                kept = found.setdefault(phase, {})
+                for name, value in losses.items():
+                    kept[self._names[number, phase, name]] = value
+        self._last_run = run
+        return found
 
-        Args:
-            network: its head knows the classes.
-            samples: of the batch.
-            prefix: of the head's key in messages.
+    def parse_losses(
+        self, losses: dict[str, Any]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Return the sum that is trained, and the values to log.
+
+        The values come back on the CPU: the step waits for the device once,
+        to see whether they are finite, and not again when they are logged.
 
         Raises:
-            ValueError: names the values, the class number and the cure.
+            FloatingPointError: a loss is not finite; names it and the range
+                of its inputs.
         """
-        if not self.check_labels or not samples:
-            return
-        key, head = next(
-            ((k, getattr(network, k)) for k in _HEADS if hasattr(network, k)),
-            ('', None),
-        )
-        if isinstance(head, nn.ModuleList):
-            head = head[-1]
-        num_classes = getattr(head, 'num_classes', None)
-        labels = None if num_classes is None else _labels_or_none(samples)
-        if num_classes is None or labels is None or not labels.numel():
-            return
-        if not self._may_look(labels):
-            return
-        ignore = getattr(head, 'ignore_index', None)
-        low, high = (int(v) for v in torch.aminmax(labels))
-        if low >= 0 and high < num_classes:
-            return
-        wrong = labels[(labels < 0) | (labels >= num_classes)]
-        if ignore is not None:
-            wrong = wrong[wrong != ignore]
-        if wrong.numel():
-            found = sorted({int(value) for value in wrong.unique()})[:5]
-            raise ValueError(
-                f'labels contain {found}, but {prefix}{key}.num_classes='
-                f'{num_classes}'
-                + (f' and ignore_index={ignore}' if ignore is not None else '')
-                + ': correct num_classes, the data set (reduce_zero_label, '
-                'label map) or ignore_index'
+        total, values = super().parse_losses(losses)
+        run, self._last_run = self._last_run, None
+        if self.check_finite:
+            values = check_losses(
+                values, lambda name: self._inputs_of(name, run)
             )
+        return total, values
 
-    def require_finite(
-        self,
-        losses: Mapping[str, Any],
-        sources: Mapping[str, Mapping[str, Tensors]],
-    ) -> None:
-        """Stop at the first non-finite loss.
+    def _inputs_of(self, name: str, run: Run | None) -> dict[str, Any]:
+        """Return what the loss called ``name`` was computed from."""
+        if run is None:
+            return {}
+        part = self._names.part_of(name)
+        if part is None:
+            return {'images': run.images}
+        return part.inputs(run.tensors)
 
-        Args:
-            losses: log name -> scalar or list of scalars.
-            sources: log name -> the tensors it was computed from.
+    def train_step(self, data: Any, optim_wrapper: Any) -> dict:
+        """Run one step; several phases each with their own optimizer."""
+        if not self.phases:
+            logs = super().train_step(data, optim_wrapper)
+            self.after_step()
+            return logs
+        wrappers = require_wrappers(optim_wrapper, self.phases)
+        with wrappers[MAIN].optim_context(self):
+            data = self.data_preprocessor(data, True)
+            found = self.losses_by_phase(**data)
+        logs, totals = {}, {}
+        run = self._last_run
+        for name in (MAIN, *self.phases):
+            self._last_run = run
+            totals[name], values = self.parse_losses(
+                found[None if name == MAIN else name]
+            )
+            total = values.pop('loss')
+            logs |= values | {name if name != MAIN else 'loss': total}
+        update_phases(wrappers, totals)
+        self.after_step()
+        return logs
 
-        Raises:
-            FloatingPointError: names the loss and the range of its inputs.
-        """
-        flat: dict[str, Any] = {
-            name: sum(value) if isinstance(value, (list, tuple)) else value
-            for name, value in losses.items()
+    def after_step(self) -> None:
+        """Let parts act, and copies follow, after the optimizers' steps."""
+        for part in self.parts:
+            part.after_step(self.trained)
+        for followers in self.followers_of_all():
+            followers.follow()
+
+    def phase_parameters(self) -> dict[str, set[nn.Parameter]]:
+        """Return what every phase trains; ``main`` is the common one."""
+        trained = {
+            phase: set(part.phase_parameters(phase, self.trained))
+            for part in self.parts
+            for phase in part.phases
         }
-        values = [value.detach().float().mean() for value in flat.values()]
-        if not values or bool(torch.stack(values).isfinite().all()):
+        own = {p for part in self.parts for p in part.module.parameters()}
+        others = set().union(*trained.values()) if trained else set()
+        trained[MAIN] = set(self.parameters()) - (own & others)
+        return trained
+
+    def _require_own_step(self) -> None:
+        """Refuse a step that would leave phases or actions out.
+
+        Raises:
+            ValueError: mmengine's own wrapper of several processes is used.
+        """
+        acts = any(part.acts for part in self.parts) or any(
+            True for _ in self.followers_of_all()
+        )
+        if (
+            is_distributed()
+            and self.training
+            and (self.phases or (acts and not self.wrapped))
+        ):
+            raise ValueError(
+                'this model has a step of its own, which the default wrapper '
+                'for several processes skips: add model_wrapper_cfg=dict('
+                "type='mmkd.PhasedDistributedDataParallel') to the config"
+            )
+
+    def _check_labels(self, data_samples: list | None) -> None:
+        """Refuse labels outside the classes of the trained network."""
+        if not self.check_labels or not data_samples:
             return
-        for name, value in zip(flat, values, strict=True):
-            if not value.isfinite():
-                ranges = '; '.join(
-                    f'{label} {describe_range(tensor)}'
-                    for label, tensor in sources.get(name, {}).items()
-                )
-                raise FloatingPointError(
-                    f'{name} is {float(value)}: training stops before the '
-                    f'step, the last checkpoint is intact. Inputs: {ranges}. '
-                    'Lower optim_wrapper.optimizer.lr, clip gradients, or '
-                    'look for bad samples; without --amp, float32 is used'
-                )
+        if self._may_look(next(self.parameters())):
+            check_class_labels(
+                self.trained[0], data_samples, self.label_prefix
+            )
 
-
-def describe_range(tensors: Tensors | None) -> str:
-    """Return shape, minimum and maximum as text."""
-    if tensors is None:
-        return 'none'
-    if isinstance(tensors, (list, tuple)):
-        return ', '.join(describe_range(tensor) for tensor in tensors)
-    values = tensors.detach()
-    finite = values[values.isfinite()]
-    text = f'{tuple(values.shape)}'
-    if finite.numel():
-        text += f' in [{float(finite.min()):.4g}, {float(finite.max()):.4g}]'
-    bad = values.numel() - finite.numel()
-    return text + (f', {bad} of {values.numel()} not finite' if bad else '')
-
-
-def _labels_or_none(samples: Any) -> torch.Tensor | None:
-    first = samples[0]
-    if 'gt_sem_seg' in first:
-        return torch.cat([s.gt_sem_seg.data.flatten() for s in samples])
-    if 'gt_label' in first:
-        return torch.cat([s.gt_label.flatten() for s in samples])
-    if 'gt_instances' in first and 'labels' in first.gt_instances:
-        return torch.cat([s.gt_instances.labels for s in samples])
-    return None
+    #: of the first network's head in messages
+    label_prefix = ''

@@ -8,23 +8,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-from mmengine.model import ModuleDict
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from mmkd.models.distillers.batch import BatchInfo
+from mmkd.models.binding import (
+    BATCH_VALUES,
+    forward_arguments,
+    named_losses,
+)
+from mmkd.models.distillers.batch import Batch
+from mmkd.models.distillers.filling import Shapes, class_of, fill
+from mmkd.models.distillers.parts import ByPhase, Named, Part
 from mmkd.taps import Tensors
 
 On = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+#: label -> name -> shapes, as a rehearsal saw them
+ShapesByLabel = Mapping[str, Mapping[str, Shapes]]
 
 
 @dataclass(frozen=True)
-class LossTerm:
-    """Which tensors and batch values go into one loss.
+class TermSpec:
+    """A loss of the config before it is built.
 
     Args:
         name: key of the config's ``losses``; logged as ``loss_<name>``.
+        config: what is built.
         student: names of the student's tensors, in order.
         teacher: names of the teacher's tensors, in order; they follow the
             student's.
@@ -34,78 +42,149 @@ class LossTerm:
     """
 
     name: str
+    config: Mapping[str, Any]
     student: tuple[str, ...]
     teacher: tuple[str, ...]
     extras: tuple[str, ...]
     teacher_index: int = 0
     weight: float = 1.0
 
-    def __call__(
-        self,
-        loss: nn.Module,
-        student: Mapping[str, Tensors],
-        teacher: Mapping[str, Tensors],
-        info: BatchInfo,
-    ) -> dict[str, torch.Tensor]:
-        """Compute the loss.
+    def build(
+        self, labels: Sequence[str], shapes: ShapesByLabel, classes: int | None
+    ) -> LossTerm:
+        """Build the loss.
 
-        Returns:
-            Log name -> scalar.
+        Args:
+            labels: of student and teachers.
+            shapes: of what is read, for arguments that the config leaves
+                out (see `mmkd.models.distillers.filling`).
+            classes: of the student.
+        """
+
+        def seen(side: str) -> Shapes:
+            label = labels[1 + self.teacher_index :][:1]
+            if side != 'teacher':
+                label, names = ['student'], self.student or self.teacher
+            else:
+                names = self.teacher
+            if not names or not label:
+                return None
+            return shapes.get(label[0], {}).get(names[0])
+
+        key = f'losses.{self.name}'
+        loss = ROOT_MODELS.build(fill(key, self.config, seen, classes))
+        teacher = labels[1 + self.teacher_index] if self.teacher else ''
+        return LossTerm(loss, self, teacher)
+
+
+class LossTerm(Part):
+    """A loss between the student and one teacher.
+
+    Args:
+        loss: the module.
+        spec: what it reads.
+        teacher: label of its teacher; empty if it reads none.
+    """
+
+    def __init__(self, loss: nn.Module, spec: TermSpec, teacher: str) -> None:
+        super().__init__(loss, f'losses.{spec.name} ({type(loss).__name__})')
+        self.spec = spec
+        self.teacher = teacher
+
+    def reads(self) -> list[tuple[str, str]]:
+        """Return (label of a role, name) of every tensor that is read."""
+        return [('student', name) for name in self.spec.student] + [
+            (self.teacher, name) for name in self.spec.teacher
+        ]
+
+    def tensors(self, tensors: Named) -> list[Tensors]:
+        """Return the positional arguments of the loss."""
+        return [tensors[label][name] for label, name in self.reads()]
+
+    def losses(self, tensors: Named, batch: Batch) -> ByPhase:
+        """Return the losses of every phase.
 
         Raises:
             TypeError: the loss returned neither a tensor nor a dict of
                 tensors with names ``loss_…``.
         """
-        result = loss(
-            *self.tensors(student, teacher),
-            **{extra: info[extra] for extra in self.extras},
-        )
-        if isinstance(result, torch.Tensor):
-            return {f'loss_{self.name}': result * self.weight}
-        if not isinstance(result, dict) or not all(
-            key.startswith('loss_') for key in result
-        ):
-            raise TypeError(
-                f'losses.{self.name}: {type(loss).__name__} must return a '
-                'tensor or a dict of tensors named "loss_...", got '
-                f'{result if isinstance(result, dict) else type(result)}'
+        inputs = self.tensors(tensors)
+        extras = {name: batch[name] for name in self.spec.extras}
+        found = {None: self._named(self.module(*inputs, **extras))}
+        for phase in self.phases:
+            given = self.module.phase_losses(  # type: ignore[operator]
+                phase, *inputs, **extras
             )
-        if self.weight != 1.0:
-            result = {
-                f'{key}_t{self.teacher_index}': value * self.weight
-                for key, value in result.items()
-            }
-        return result
+            found[phase] = self._named(given, f'{self.spec.name}_{phase}')
+        return found
 
-    def tensors(
-        self, student: Mapping[str, Tensors], teacher: Mapping[str, Tensors]
-    ) -> list[Tensors]:
-        """Return the positional arguments of the loss."""
-        return [student[name] for name in self.student] + [
-            teacher[name] for name in self.teacher
-        ]
+    def _named(self, result: Any, name: str = '') -> dict[str, Any]:
+        spec = self.spec
+        single = not isinstance(result, Mapping)
+        losses = named_losses(
+            result,
+            name or spec.name,
+            f'losses.{spec.name}: {type(self.module).__name__}',
+        )
+        if spec.weight == 1.0:
+            # times 1.0, so that the sum is the same with any number
+            return {k: v * spec.weight for k, v in losses.items()} if (
+                single
+            ) else losses
+        suffix = '' if single else f'_t{spec.teacher_index}'
+        return {f'{k}{suffix}': v * spec.weight for k, v in losses.items()}
 
-    def inputs(self) -> str:
-        """Return the arguments as text, for summary and messages."""
-        parts = [f'student {name}' for name in self.student]
-        parts += [f'teacher {name}' for name in self.teacher]
-        return ', '.join([*parts, *self.extras])
+    def describe(self) -> str:
+        """Return name, class, weight and what is read."""
+        names = [f'{label} {name}' for label, name in self.reads()]
+        return (
+            f'{self.spec.name}: {type(self.module).__name__} x '
+            f'{_weight(self.module, self.spec.weight)} '
+            f'({", ".join([*names, *self.spec.extras])})'
+        )
+
+    def name_for(self, name: str, phase: str | None, taken: bool) -> str:
+        """Return ``name``.
+
+        Raises:
+            KeyError: it is taken.
+        """
+        if taken:
+            raise KeyError(
+                f'losses.{self.spec.name} gives {name}, a name that is '
+                'already taken: rename this loss'
+            )
+        return name
 
 
-def build_losses(
+def _weight(loss: nn.Module, share: float) -> str:
+    weights = {
+        name: value
+        for name, value in vars(loss).items()
+        if name.endswith('loss_weight') and isinstance(value, (int, float))
+    }
+    factor = '' if share == 1.0 else f'{share:g} x '
+    if not weights:
+        return f'{factor}1'
+    if set(weights) == {'loss_weight'}:
+        return f'{factor}{weights["loss_weight"]:g}'
+    return factor + ', '.join(f'{k}={v:g}' for k, v in weights.items())
+
+
+def bind_losses(
     configs: Mapping[str, Mapping[str, Any]],
     num_teachers: int,
     has_views: bool = False,
-) -> tuple[ModuleDict, list[LossTerm]]:
-    """Build the losses of a config and bind them to what they read.
+) -> list[TermSpec]:
+    """Bind the losses of a config to what they read.
 
     With several teachers, a loss that reads one and does not say which by
-    ``teacher=k`` is built once for each, with weight 1 / number.
+    ``teacher=k`` stands once for each, with weight 1 / number.
 
     Raises:
         KeyError, ValueError, TypeError: the message names the loss.
     """
-    losses, terms = ModuleDict(), []
+    specs = []
     for name, config in configs.items():
         cfg = copy.deepcopy(dict(config))
         if 'on' not in cfg:
@@ -119,13 +198,9 @@ def build_losses(
                 f'losses.{name}: teacher={index}, but there are '
                 f'{num_teachers} teachers (counted from 0)'
             )
-        loss = ROOT_MODELS.build(copy.deepcopy(cfg))
-        term = bind_loss(
-            name, loss, on, has_teacher=num_teachers > 0, has_views=has_views
-        )
-        if not term.teacher or index is not None or num_teachers == 1:
-            losses[name] = loss
-            terms.append(replace(term, teacher_index=index or 0))
+        spec = _bind(name, cfg, on, num_teachers > 0, has_views)
+        if not spec.teacher or index is not None or num_teachers == 1:
+            specs.append(replace(spec, teacher_index=index or 0))
             continue
         for k in range(num_teachers):
             key = f'{name}_t{k}'
@@ -134,20 +209,18 @@ def build_losses(
                     f'losses.{key} has the name that losses.{name} gets for '
                     f'teacher {k}: rename one'
                 )
-            losses[key] = ROOT_MODELS.build(copy.deepcopy(cfg))
-            share = replace(term, name=key, weight=1 / num_teachers)
-            terms.append(replace(share, teacher_index=k))
-    return losses, terms
+            share = replace(spec, name=key, weight=1 / num_teachers)
+            specs.append(replace(share, teacher_index=k))
+    return specs
 
 
-def bind_loss(
+def _bind(
     name: str,
-    loss: nn.Module,
+    config: Mapping[str, Any],
     on: On,
-    *,
     has_teacher: bool,
-    has_views: bool = False,
-) -> LossTerm:
+    has_views: bool,
+) -> TermSpec:
     """Match ``on`` with the signature of the loss's ``forward``.
 
     A name or list of names stands for the student's tensors followed by the
@@ -157,13 +230,16 @@ def bind_loss(
     Raises:
         TypeError: ``forward`` needs what cannot be supplied.
     """
-    available = set(BatchInfo.NAMES)
+    cls = class_of(config)
+    if not inspect.isclass(cls):  # a function that builds the loss
+        cls = type(ROOT_MODELS.build(copy.deepcopy(dict(config))))
+    available = set(BATCH_VALUES)
     if not has_views:
         available.discard('view_labels')
-    tensors, extras = _signature(loss, available)
+    tensors, extras = forward_arguments(cls.forward, available)
     if 'view_labels' in tensors:
         raise TypeError(
-            f'losses.{name}: {type(loss).__name__}.forward asks for '
+            f'losses.{name}: {cls.__name__}.forward asks for '
             'view_labels, but there are no views; add views=dict(type=...)'
         )
     if isinstance(on, Mapping):
@@ -183,36 +259,20 @@ def bind_loss(
         teacher = () if alone else student
     if teacher and not has_teacher:
         raise TypeError(
-            f'losses.{name}: {type(loss).__name__}.forward takes '
+            f'losses.{name}: {cls.__name__}.forward takes '
             f'{", ".join(tensors)}, so it reads a teacher, but teacher=None; '
             'give a teacher=dict(config=..., checkpoint=...)'
         )
     if len(student) + len(teacher) != len(tensors):
         raise TypeError(
-            f'losses.{name}: {type(loss).__name__}.forward needs '
+            f'losses.{name}: {cls.__name__}.forward needs '
             f'{len(tensors)} value(s) ({", ".join(tensors)}), on={on!r} '
             f'gives {len(student)} of the student and {len(teacher)} of the '
             f'teacher; by name the distiller can supply '
             f'{", ".join(sorted(available))}'
         )
-    return LossTerm(name, student, teacher, extras)
+    return TermSpec(name, config, student, teacher, extras)
 
 
 def _names(on: str | Sequence[str]) -> tuple[str, ...]:
     return (on,) if isinstance(on, str) else tuple(on)
-
-
-def _signature(
-    loss: nn.Module, available: set[str]
-) -> tuple[list[str], tuple[str, ...]]:
-    """Return the required tensor arguments and the batch values named."""
-    tensors, extras = [], []
-    for parameter in inspect.signature(loss.forward).parameters.values():
-        if parameter.name in available:
-            extras.append(parameter.name)
-        elif (
-            parameter.default is parameter.empty
-            and parameter.kind is not parameter.VAR_KEYWORD
-        ):
-            tensors.append(parameter.name)
-    return tensors, tuple(extras)

@@ -6,35 +6,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
+from mmengine.model import ModuleDict
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from mmkd.models.distillers.base import BaseDistiller
-from mmkd.models.distillers.batch import BatchInfo
-from mmkd.models.distillers.dry_run import dry_run as run_dry
-from mmkd.models.distillers.loss_terms import build_losses
-from mmkd.models.distillers.sides import (
-    build_aux_heads,
-    check_joint_heads,
-    check_names,
-    named_tensors,
-    names_needed,
-    paths_by_side,
-    refuse_idle,
-    require_paths,
-)
-from mmkd.models.distillers.summary import summarize
-from mmkd.models.distillers.task_loss import loss_on_rows
-from mmkd.models.distillers.teacher import Teacher, build_teachers
-from mmkd.networks import (
-    build_network,
-    freeze,
-    load_network_weights,
-    network_dict,
-)
+from mmkd.deploy import OWN, Deployment, load_network_weights
+from mmkd.models.cohorts.followers import Followers
+from mmkd.models.distillers.base import BaseDistiller, Observation, Run
+from mmkd.models.distillers.batch import Batch
+from mmkd.models.distillers.loss_terms import bind_losses
+from mmkd.models.distillers.parts import Part
+from mmkd.models.distillers.rehearsal import Rehearsal
+from mmkd.models.distillers.role import Role, without_gradient
+from mmkd.models.distillers.teacher import Teacher, build_teacher
+from mmkd.models.distillers.views import ViewMaker
+from mmkd.models.distillers.wiring import Wiring, wire_sides
+from mmkd.networks import build_network, freeze, network_dict
 from mmkd.registry import MODELS
-from mmkd.taps import Taps, Tensors, expand_braces, find_module
+from mmkd.taps import expand_braces, find_module
+from mmkd.tasks import num_classes
 
 
 @MODELS.register_module()
@@ -44,13 +34,16 @@ class OfflineDistiller(BaseDistiller):
     loss = the student's own task loss + the sum of ``losses``. The student
     runs once per step and its ``loss`` is called unchanged; the teachers run
     forward only. Only the student is evaluated, and what is saved is
-    ``student.…``, ``aux_heads.…`` and the state of the losses.
+    ``student.…``, ``aux_heads.…``, averaged copies and the state of the
+    losses.
 
     Args:
         student: network: config name, model dict or ``_base_.model``.
         teacher: ``dict(config=..., checkpoint=...)``, a list of those, or
             None (training with auxiliary heads only). Further keys:
-            ``strict``, ``allow_pickle``, ``cfg_options``.
+            ``strict``, ``allow_pickle``, ``cfg_options``, ``peer``,
+            ``dtype``. ``dict(follow='student', momentum=0.999)`` is a moving
+            average of the student (further keys: those of `Followers`).
         taps: name -> module path (see `mmkd.taps`), a list of paths, or
             ``dict(student=..., teacher=...)`` where they differ.
         aux_heads: name -> training-only module on the taps (or other heads)
@@ -61,12 +54,15 @@ class OfflineDistiller(BaseDistiller):
             both sides, a list, or ``dict(student=..., teacher=...)``), and
             ``teacher=k`` picks one of several teachers; without it every
             teacher has its own copy of the loss with weight 1 / number.
+            Numbers of channels are filled in (`mmkd.models.distillers.
+            filling`).
+        deploy: ``dict(weights='teacher')`` evaluates and exports the moving
+            average of that name instead of the student.
         data_preprocessor: defaults to the student's.
         dry_run: try taps and losses on small random tensors when built.
         input_shape: (C, H, W) of the dry run; defaults to the size that the
             data preprocessor pads to, else (3, 224, 224).
-        check_labels: see `BaseDistiller`.
-        check_finite: stop at a non-finite loss, before the step.
+        check_labels, check_finite: see `BaseDistiller`.
         frozen_student: checkpoint of the student (a plain one), which then
             is neither trained nor updated: only auxiliary heads learn.
         frozen_modules: module paths of the student (braces as in taps) that
@@ -78,6 +74,8 @@ class OfflineDistiller(BaseDistiller):
             config does not fit; the message names the key and the cure.
     """
 
+    bare_keys = (*BaseDistiller.bare_keys, 'student')
+
     def __init__(
         self,
         student: Any,
@@ -86,6 +84,7 @@ class OfflineDistiller(BaseDistiller):
         aux_heads: Mapping[str, Any] | None = None,
         views: Mapping[str, Any] | None = None,
         losses: Mapping[str, Any] | None = None,
+        deploy: Any = None,
         data_preprocessor: Any = None,
         dry_run: bool = True,
         input_shape: Sequence[int] | None = None,
@@ -104,87 +103,143 @@ class OfflineDistiller(BaseDistiller):
         network = build_network(student_dict)
         if not isinstance(data_preprocessor, nn.Module):
             data_preprocessor = getattr(network, 'data_preprocessor', None)
-        super().__init__(data_preprocessor, check_labels, init_cfg)
+        super().__init__(
+            data_preprocessor, check_labels, check_finite, init_cfg
+        )
         self.student = network
         self.frozen_student = frozen_student
+        self._freeze(frozen_modules, bool(aux_heads))
+        self.views = ROOT_MODELS.build(dict(views)) if views else None
+
+        given = [] if teacher is None else teacher
+        given = list(given) if isinstance(given, (list, tuple)) else [given]
+        # A tuple, so that frozen teachers are not registered.
+        self._teachers = tuple(
+            None
+            if _follows(spec)
+            else build_teacher(
+                spec, self.data_preprocessor, student_dict['_scope_']
+            )
+            for spec in given
+        )
+        self._assemble(given, taps, aux_heads, losses, dry_run, input_shape)
+        self.deployment = Deployment.parse(deploy)
+        self.deployment.check(1, (), self.followers)
+
+    # -- building -----------------------------------------------------------
+
+    def _freeze(self, modules: Sequence[str], has_heads: bool) -> None:
         self.frozen_modules = [
-            path for text in frozen_modules for path in expand_braces(text)
+            path for text in modules for path in expand_braces(text)
         ]
-        if frozen_student is not None:
-            self._load_frozen(frozen_student, bool(aux_heads))
+        if self.frozen_student is not None:
+            if not has_heads:
+                raise ValueError(
+                    f'model.frozen_student="{self.frozen_student}" leaves '
+                    'nothing to train: give aux_heads, or remove it'
+                )
+            load_network_weights(
+                self.student, self.frozen_student, role='frozen_student'
+            )
             self.frozen_modules.append('')  # all of it
         for path in self.frozen_modules:
             freeze(find_module(self.student, path, 'model.frozen_modules'))
-        self.check_finite = check_finite
-        self.views = ROOT_MODELS.build(dict(views)) if views else None
 
-        self._teachers = build_teachers(
-            teacher, self.data_preprocessor, student_dict['_scope_']
-        )
-        self.losses, self.terms = build_losses(
-            losses or {}, len(self._teachers), self.views is not None
-        )
-        self._bind(dict(taps or {}), dict(aux_heads or {}))
-
-        report = run_dry(self, input_shape) if dry_run else None
-        print_log(summarize(self, report), logger='current')
-
-    # -- building ---------------------------------------------------------
-
-    def _bind(self, taps: dict[str, Any], aux: dict[str, Any]) -> None:
-        """Connect losses, auxiliary heads and taps on both sides."""
-        student_wanted = [n for term in self.terms for n in term.student]
-        teacher_wanted = [n for term in self.terms for n in term.teacher]
-        check_names(
-            {n: f'losses read "{n}"' for n in student_wanted + teacher_wanted},
-            taps,
-            aux,
-        )
-        paths = {
-            side: {
-                name: path[side]
-                for name, path in paths_by_side(taps).items()
-                if side in path
-            }
-            for side in ('student', 'teacher')
-        }
-        self.student_wanted = list(dict.fromkeys(student_wanted))
-        tap_names, head_names = names_needed(self.student_wanted, aux)
-        require_paths(tap_names, paths['student'], 'student')
-        of_teacher = names_needed(teacher_wanted, aux)[0]
-        self.student_taps = Taps(
-            self.student,
-            {
-                name: path
-                for name, path in paths['student'].items()
-                if name in tap_names or name not in of_teacher
+    def _assemble(
+        self,
+        given: list[Any],
+        taps: Mapping[str, Any] | None,
+        aux_heads: Mapping[str, Any] | None,
+        losses: Mapping[str, Any] | None,
+        dry_run: bool,
+        input_shape: Sequence[int] | None,
+    ) -> None:
+        """Connect taps, auxiliary heads and losses on both sides."""
+        specs = bind_losses(losses or {}, len(given), self.views is not None)
+        single = len(given) == 1
+        names = ['teacher' if single else f'teacher{k}' for k in range(len(given))]
+        wanted = {
+            'student': [n for spec in specs for n in spec.student],
+            **{
+                label: [
+                    n
+                    for spec in specs
+                    if spec.teacher_index == index
+                    for n in spec.teacher
+                ]
+                for index, label in enumerate(names)
             },
-        )
-        self.aux_configs = {name: aux[name] for name in head_names}
-        self.aux_heads = build_aux_heads(self.aux_configs, self.student)
-        check_joint_heads(self.aux_heads, self.student, self.views)
-        for index, teacher in enumerate(self._teachers):
-            wanted = [
-                name
-                for term in self.terms
-                if term.teacher_index == index
-                for name in term.teacher
-            ]
-            require_paths(
-                names_needed(wanted, aux)[0], paths['teacher'], 'teacher'
-            )
-            teacher.attach(paths['teacher'], aux, list(dict.fromkeys(wanted)))
-            check_joint_heads(teacher.aux_heads, teacher.network, self.views)
-            head_names += list(teacher.aux_heads)
-        refuse_idle(aux, head_names, 'loss')
+        }
+        wirings = wire_sides(dict(taps or {}), dict(aux_heads or {}), wanted)
+        student = Role('student', self.student, wirings['student'])
+        self.roles = [student]
+        for label, teacher in zip(names, self._teachers, strict=True):
+            if teacher is not None:
+                self.roles.append(teacher.role(label, wirings[label]))
+        rehearsal = self.rehearsal(input_shape) if dry_run else None
 
-    def _load_frozen(self, checkpoint: str, has_heads: bool) -> None:
-        if not has_heads:
-            raise ValueError(
-                f'model.frozen_student="{checkpoint}" leaves nothing to '
-                'train: give aux_heads, or remove it'
+        shapes: dict[str, Any] = {}
+        if rehearsal is not None:
+            shapes = {r.label: rehearsal.shapes(r) for r in self.roles}
+            for label in names:
+                shapes.setdefault(label, shapes['student'])
+        classes = num_classes(self.student)
+        self.parts: list[Part] = [
+            spec.build(['student', *names], shapes, classes) for spec in specs
+        ]
+        self.losses = ModuleDict(
+            {
+                spec.name: part.module
+                for spec, part in zip(specs, self.parts, strict=True)
+            }
+        )
+        self.build_role_heads(student, rehearsal)
+        self.aux_heads = student.heads
+        for label, teacher in zip(names, self._teachers, strict=True):
+            if teacher is not None:
+                role = self.role(label)
+                self.build_role_heads(role, rehearsal)
+                teacher.take_heads(role.heads)
+        self._follow(given, names, wirings, rehearsal)
+        self.finish_building(rehearsal)
+
+    def _follow(
+        self,
+        given: list[Any],
+        names: list[str],
+        wirings: Mapping[str, Wiring],
+        rehearsal: Rehearsal | None,
+    ) -> None:
+        """Make the teachers that are moving averages of the student."""
+        self.followers = nn.ModuleDict()
+        for label, spec in zip(names, given, strict=True):
+            if not _follows(spec):
+                continue
+            options = {k: v for k, v in spec.items() if k != 'follow'}
+            wiring = wirings[label]
+            missing = sorted(set(wiring.heads) - set(self.aux_heads))
+            if missing:
+                raise ValueError(
+                    f'aux_heads.{missing[0]} is read of the {label} alone, '
+                    'which follows the student: nothing trains it; let a '
+                    'loss read it of the student too'
+                )
+            try:
+                copies = Followers([self.student], [self.aux_heads], **options)
+            except TypeError as error:
+                raise TypeError(f'model.teacher={dict(spec)}: {error}') from None
+            self.followers[label] = copies
+            role = Role(
+                label,
+                copies[0],
+                wiring,
+                context=without_gradient,
+                state='follows the student',
+                heads=copies.heads[0],
             )
-        load_network_weights(self.student, checkpoint, role='frozen_student')
+            self.roles.append(role)
+            if rehearsal is not None:
+                rehearsal.add(role)
 
     def init_weights(self) -> None:
         """Initialise all but a frozen student, whose weights are loaded."""
@@ -202,84 +257,99 @@ class OfflineDistiller(BaseDistiller):
             self.student.get_submodule(path).eval()
         return self
 
-    # -- properties -------------------------------------------------------
+    def summary_end(self) -> str:
+        """Return what is saved and what is deployed."""
+        saved = ['student']
+        saved += [f'aux_heads.{name}' for name in self.aux_heads]
+        saved += [f'followers.{name}' for name in self.followers]
+        saved += [
+            f'losses.{name}'
+            for name, loss in self.losses.items()
+            if loss.state_dict()
+        ]
+        weights = getattr(self, 'deployment', Deployment()).weights
+        deployed = 'student' if weights == OWN else weights
+        return f'  saved: {", ".join(saved)}; deployed: {deployed}'
+
+    # -- properties ---------------------------------------------------------
+
+    @classmethod
+    def network_configs(cls, model: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``student``: its spec."""
+        return {'student': model['student']}
 
     @property
     def deployed(self) -> nn.Module:
+        """The student, or its moving average."""
+        if self.deployment.weights == OWN:
+            return self.student
+        return self.followers[self.deployment.weights][0]
+
+    @property
+    def trained(self) -> list[nn.Module]:
         """The student."""
-        return self.student
+        return [self.student]
 
     @property
     def teachers(self) -> tuple[Teacher, ...]:
         """The frozen teachers."""
-        return self._teachers
+        return tuple(t for t in self._teachers if t is not None)
 
     def _apply(self, fn: Any, recurse: bool = True) -> OfflineDistiller:
         """Move the teachers along with the student."""
         super()._apply(fn, recurse)
-        for teacher in self._teachers:
+        for teacher in self.teachers:
             teacher._apply(fn)
         return self
 
-    # -- a step -----------------------------------------------------------
+    # -- a step -------------------------------------------------------------
 
-    def loss(self, inputs: torch.Tensor, data_samples: list | None) -> dict:
-        """Return the task losses and the distillation losses of a batch.
+    def run(self, inputs: torch.Tensor, data_samples: list | None) -> Run:
+        """Run teachers and student once on a batch.
 
         Shape:
             inputs: (N, C, H, W).
-            returns: log name -> scalar.
         """
-        self.validate_labels(self.student, data_samples)
-        view_labels = None
-        images = inputs
-        if self.views is not None:
-            labels = BatchInfo(data_samples, inputs.device)['labels']
-            images, view_labels = self.views(inputs, labels)
-        info = BatchInfo(data_samples, inputs.device, view_labels)
-
-        samples = data_samples if self.views is None else None
-        taught = [teacher(images, samples) for teacher in self._teachers]
-        losses, learned = self._run_student(images, data_samples)
-        sources: dict[str, Mapping[str, Tensors]] = {
-            name: {'images': images} for name in losses
+        views = ViewMaker(self.views, data_samples)
+        view = views(inputs)
+        student, *others = self.roles
+        tensors = {
+            role.label: role.observe(view.images, views.samples)[1]
+            for role in others
         }
-        for term in self.terms:
-            teacher = taught[term.teacher_index] if taught else {}
-            values = term(self.losses[term.name], learned, teacher, info)
-            repeated = losses.keys() & values.keys()
-            if repeated:
-                raise KeyError(
-                    f'losses.{term.name} gives {sorted(repeated)}, a name '
-                    'that is already taken: rename this loss'
-                )
-            losses.update(values)
-            origin = {f'student {n}': learned[n] for n in term.student}
-            origin |= {f'teacher {n}': teacher[n] for n in term.teacher}
-            sources.update(dict.fromkeys(values, origin))
-        if self.check_finite:
-            self.require_finite(
-                {k: v for k, v in losses.items() if 'loss' in k}, sources
+        losses, tensors['student'] = student.learn(view, data_samples)
+        batch = Batch(data_samples, inputs.device, view.labels, self.student)
+        return Run(losses, tensors, batch, view.images)
+
+    def observe(
+        self, inputs: torch.Tensor, data_samples: list | None = None
+    ) -> Observation:
+        """Return the named tensors of student and teachers, without a step.
+
+        Shape:
+            inputs: (N, C, H, W), preprocessed.
+        """
+        views = ViewMaker(self.views, data_samples)
+        view = views(inputs)
+        outputs, tensors = {}, {}
+        for role in self.roles:
+            outputs[role.label], tensors[role.label] = role.observe(
+                view.images, views.samples
             )
-        return losses
+        return Observation(outputs, tensors, view.labels)
 
-    def _run_student(
-        self, images: torch.Tensor, data_samples: list | None
-    ) -> tuple[dict[str, Any], dict[str, Tensors]]:
-        with self.student_taps.recording() as record:
-            if self.views is None:
-                losses = self.student(images, data_samples, mode='loss')
-            else:
-                rows = self.views.task_rows(len(data_samples or ()))
-                losses = loss_on_rows(
-                    self.student, images, data_samples, rows, record
-                )
-        learned = named_tensors(
-            record, self.aux_heads, self.aux_configs, self.student_wanted
+
+def _follows(spec: Any) -> bool:
+    """Return whether a teacher is a moving average of the student.
+
+    Raises:
+        ValueError: it follows something else.
+    """
+    if not isinstance(spec, Mapping) or 'follow' not in spec:
+        return False
+    if spec['follow'] != 'student':
+        raise ValueError(
+            f"model.teacher=dict(follow='{spec['follow']}'): only 'student' "
+            'can be followed'
         )
-        # mmengine logs the sum of all losses as "loss".
-        own = {
-            'loss_task' if key == 'loss' else key: value
-            for key, value in losses.items()
-        }
-        return own, learned
+    return True

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
+from mmengine.model import ModuleList
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from mmkd.models.distillers.base import BaseDistiller
-from mmkd.models.distillers.batch import CohortBatch
-from mmkd.models.distillers.cohort_predictions import predict_all
-from mmkd.models.distillers.online_build import (
+from mmkd.deploy import OWN, Deployment
+from mmkd.models.cohorts.build import (
     build_cohort,
-    build_exchanges,
-    build_taps,
-    names_read,
+    check_shared_order,
+    class_of_cohort,
     require_one_preprocessor,
-    weights_of,
+    sharing_notes,
 )
-from mmkd.models.distillers.online_dry_run import (
-    cohort_spec,
-    rehearse_peers,
-    try_exchanges,
+from mmkd.models.cohorts.followers import Followers
+from mmkd.models.cohorts.sharing import SharedRun
+from mmkd.models.distillers.base import BaseDistiller, Observation, Run
+from mmkd.models.distillers.batch import Batch
+from mmkd.models.distillers.exchange_parts import (
+    ExchangePart,
+    build_exchanges,
+    names_read,
 )
-from mmkd.models.distillers.online_heads import build_peer_heads
-from mmkd.models.distillers.online_step import (
-    roles_of,
-    run_peers,
-    sources_of,
-    views_of_peers,
-)
-from mmkd.models.distillers.online_summary import summarize_cohort
-from mmkd.models.distillers.phased_step import phased_step, require_phases
-from mmkd.models.distillers.sides import check_joint_heads, named_tensors
+from mmkd.models.distillers.parts import Part
+from mmkd.models.distillers.predictions import predict_all
+from mmkd.models.distillers.rehearsal import Rehearsal
+from mmkd.models.distillers.role import Role, without_gradient
+from mmkd.models.distillers.summary import millions
+from mmkd.models.distillers.views import ViewMaker, views_of_peers
+from mmkd.models.distillers.wiring import Wiring, wire_peers
+from mmkd.models.exchanges.transfer import CohortSpec
 from mmkd.registry import MODELS
-from mmkd.taps import Tensors
 
 
 @MODELS.register_module()
@@ -52,14 +50,22 @@ class OnlineDistiller(BaseDistiller):
         taps: name -> module path (see `mmkd.taps`), the same in all peers,
             or ``dict(peer0=..., peer1=...)``.
         aux_heads: name -> training-only module on the taps (or other heads)
-            that its key ``on`` names; every peer has its own.
-            ``in_channels`` is found by the dry run where it is left out.
+            that its key ``on`` names; every peer has its own. Numbers of
+            channels are filled in (`mmkd.models.distillers.filling`).
         exchange: dict of an exchange, or a list of those.
+        followers: name -> dict of options of `Followers`: a moving average
+            of every peer. An exchange reads its tensors as
+            ``'<name>.<tensor>'``. The key ``view`` says which view of a
+            batch they see: ``'own'``, that of their peer, or an index.
         deploy: the peer that is evaluated and exported: an index (negative
             ones count from the end), ``'best'`` (on the validation data, by
-            `BestPeerHook`), or the name of an auxiliary classifier.
+            `BestPeerHook`), the name of an auxiliary classifier, or
+            ``'all'`` (peer 0 is evaluated, every peer exported). With
+            ``dict(peer=..., weights='mean')``, its follower of that name.
         views: dict of a view set, e.g. `RotationViews`. A data preprocessor
             may also give a list of batches, one for each peer.
+        peer_views: which batch of such a list each peer sees; one each by
+            default.
         task_weight: factor on the peers' task losses, or one per peer.
         evaluate_peers: let ``mode='predict'`` also give the predictions of
             all peers, auxiliary classifiers and the mean of the peers.
@@ -72,8 +78,8 @@ class OnlineDistiller(BaseDistiller):
             config does not fit; the message names the key and the cure.
     """
 
-    #: set by `PhasedDistributedDataParallel`, which runs the whole step
-    wrapped = False
+    bare_keys = (*BaseDistiller.bare_keys, 'cohort')
+    label_prefix = 'cohort.peers[0].'
 
     def __init__(
         self,
@@ -81,8 +87,10 @@ class OnlineDistiller(BaseDistiller):
         taps: Mapping[str, Any] | None = None,
         aux_heads: Mapping[str, Any] | None = None,
         exchange: Any = None,
-        deploy: int | str = 0,
+        followers: Mapping[str, Any] | None = None,
+        deploy: Any = 0,
         views: Mapping[str, Any] | None = None,
+        peer_views: Sequence[int] | None = None,
         task_weight: float | Sequence[float] = 1.0,
         evaluate_peers: bool = True,
         data_preprocessor: Any = None,
@@ -99,49 +107,130 @@ class OnlineDistiller(BaseDistiller):
             if data_preprocessor is None:
                 require_one_preprocessor(cohort)
             data_preprocessor = getattr(cohort[0], 'data_preprocessor', None)
-        super().__init__(data_preprocessor, check_labels, init_cfg)
+        super().__init__(
+            data_preprocessor, check_labels, check_finite, init_cfg
+        )
         self.cohort = cohort
-        self.check_finite = check_finite
         self.evaluate_peers = evaluate_peers
-        self.task_weights = weights_of(task_weight, len(cohort))
-        self.views: Any = ROOT_MODELS.build(dict(views)) if views else None
+        self.peer_views = _per_peer('peer_views', peer_views, len(cohort))
+        self.task_weights = _per_peer(
+            'task_weight', task_weight, len(cohort), float
+        )
+        self.views = ROOT_MODELS.build(dict(views)) if views else None
 
         self.exchanges = build_exchanges(exchange)
-        taps, aux = dict(taps or {}), dict(aux_heads or {})
-        self.wanted, head_names = names_read(
-            self.exchanges, taps, aux, len(cohort)
-        )
-        self.taps = build_taps(taps, self.cohort)
-        report = rehearse_peers(self, input_shape) if dry_run else None
-        self.aux_configs, self.aux_heads = build_peer_heads(
-            aux, head_names, cohort, report
-        )
-        for peer, heads in zip(cohort.peers, self.aux_heads, strict=True):
-            check_joint_heads(heads, peer, self.views)
-        spec = cohort_spec(self, report)
+        wirings, copied = self._wire(taps, aux_heads, dict(followers or {}))
+        self.peers = [
+            _peer_role(index, peer, wiring)
+            for index, (peer, wiring) in enumerate(
+                zip(cohort.peers, wirings, strict=True)
+            )
+        ]
+        self.roles = list(self.peers)
+        rehearsal = self.rehearsal(input_shape) if dry_run else None
+        if rehearsal is not None:
+            check_shared_order(cohort, rehearsal.rows, rehearsal.shape)
+        for role in self.peers:
+            self.build_role_heads(role, rehearsal)
+        self.aux_heads = ModuleList(role.heads for role in self.peers)
+        labels = [role.label for role in self.peers]
+        self.parts: list[Part] = [
+            ExchangePart(part, number, labels)
+            for number, part in enumerate(self.exchanges)
+        ]
         for part in self.exchanges:
-            part.setup(spec.of(part.on))
+            part.setup(self._spec(part.on, rehearsal))
+        self._follow(dict(followers or {}), copied, rehearsal)
         self._set_deploy(deploy)
-        if report is not None:
-            try_exchanges(self, report)
-        print_log(summarize_cohort(self, report), logger='current')
+        self.finish_building(rehearsal)
 
-    def _set_deploy(self, deploy: int | str) -> None:
-        names = [name for e in self.exchanges for name in e.auxiliary_names]
+    # -- building -----------------------------------------------------------
+
+    def _wire(
+        self,
+        taps: Mapping[str, Any] | None,
+        aux_heads: Mapping[str, Any] | None,
+        followers: Mapping[str, Any],
+    ) -> tuple[list[Wiring], dict[str, list[Wiring]]]:
+        """Return what peers, and followers by name, must give."""
+        taps, heads = dict(taps or {}), dict(aux_heads or {})
         count = len(self.cohort)
-        if isinstance(deploy, str) and deploy not in ('best', *names):
-            raise ValueError(
-                f"deploy='{deploy}' is neither 'best' nor an auxiliary "
-                f'classifier of the exchange ({", ".join(names) or "none"}); '
-                f'give a peer index from 0 to {count - 1}'
+        for exchange in self.exchanges:
+            for name in exchange.on.values():
+                source = name.rpartition('.')[0]
+                if source and source not in followers:
+                    raise KeyError(
+                        f'exchange {type(exchange).__name__} reads "{name}" '
+                        f'of the follower "{source}"; model.followers has '
+                        f'{", ".join(followers) or "none"}'
+                    )
+        own = wire_peers(taps, heads, names_read(self.exchanges), count)
+        copied = {
+            name: wire_peers(
+                taps, own[0].heads, names_read(self.exchanges, name), count
             )
-        if not isinstance(deploy, str) and deploy not in range(-count, count):
-            raise ValueError(
-                f'deploy={deploy}: the cohort has {count} peers; give an '
-                f'index from 0 to {count - 1}, or a negative one from the '
-                'end'
-            )
-        self.deploy = deploy
+            for name in followers
+        }
+        return own, copied
+
+    def _spec(
+        self, on: Mapping[str, str], rehearsal: Rehearsal | None
+    ) -> CohortSpec:
+        """Return what an exchange reading ``on`` may build from."""
+        shapes = []
+        for role in self.peers if rehearsal is not None else ():
+            seen = rehearsal.shapes(role)  # type: ignore[union-attr]
+            own = {}
+            for key, name in on.items():
+                tensor = name.rpartition('.')[2]
+                if tensor in seen:
+                    own[key] = seen[tensor]
+            shapes.append(own)
+        return CohortSpec(len(self.cohort), shapes, self.cohort.num_classes)
+
+    def _follow(
+        self,
+        followers: dict[str, Any],
+        wirings: Mapping[str, list[Wiring]],
+        rehearsal: Rehearsal | None,
+    ) -> None:
+        """Make the moving averages of the peers."""
+        self.followers = nn.ModuleDict()
+        self._follower_runs: dict[str, tuple[Any, SharedRun, list[Role]]] = {}
+        sharing = self.cohort.sharing
+        for name, options in followers.items():
+            options = dict(options or {})
+            view = options.pop('view', 'own')
+            try:
+                copies = Followers(
+                    list(self.cohort.peers), list(self.aux_heads), **options
+                )
+            except TypeError as error:
+                raise TypeError(f'model.followers.{name}: {error}') from None
+            self.followers[name] = copies
+            roles = [
+                Role(
+                    f'{peer.label}.{name}',
+                    copies[k],
+                    wirings[name][k],
+                    context=without_gradient,
+                    state=f'follows {peer.label}',
+                    heads=copies.heads[k],
+                )
+                for k, peer in enumerate(self.peers)
+            ]
+            shared = SharedRun(copies.networks, sharing.parts)
+            self._follower_runs[name] = view, shared, roles
+            for role in roles:
+                self.roles.append(role)
+                if rehearsal is not None:
+                    rehearsal.add(role)
+
+    def _set_deploy(self, deploy: Any) -> None:
+        self.deployment = Deployment.parse(deploy)
+        names = [name for e in self.exchanges for name in e.auxiliary_names]
+        self.deployment.check(len(self.cohort), names, self.followers)
+        self.deploy = self.deployment.peer
         # Index of the deployed peer; -1 is an auxiliary classifier.
         self.register_buffer('deployed_peer', torch.tensor(0))
         self._fix_deployed_peer()
@@ -150,14 +239,44 @@ class OnlineDistiller(BaseDistiller):
         """Write what the config says; ``'best'`` is chosen by a hook."""
         if isinstance(self.deploy, int):
             self.deployed_peer.fill_(range(len(self.cohort))[self.deploy])
-        elif self.deploy != 'best':
+        elif self.deployment.auxiliary:
             self.deployed_peer.fill_(-1)
+        elif self.deploy == 'all':
+            self.deployed_peer.fill_(0)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._fix_deployed_peer()  # the checkpoint may be of another config
 
+    def summary_notes(self) -> list[str]:
+        """Return what the peers share."""
+        return [
+            *sharing_notes(self.cohort),
+            f'    all together: {millions(self.cohort)} parameters',
+        ]
+
+    def summary_end(self) -> str:
+        """Return what is deployed."""
+        deploy = self.deploy
+        if isinstance(deploy, int):
+            deploy = f'peer{self.deployed_index}'
+        if self.deployment.weights != OWN:
+            deploy = f'{deploy}.{self.deployment.weights}'
+        return f'  deployed: {deploy}'
+
     # -- properties ---------------------------------------------------------
+
+    @classmethod
+    def network_configs(cls, model: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``peer0``, ``peer1``, ...: their specs."""
+        cohort = model['cohort']
+        specs = class_of_cohort(cohort).peer_configs(cohort)
+        return {f'peer{k}': spec for k, spec in enumerate(specs)}
+
+    @property
+    def trained(self) -> list[nn.Module]:
+        """The peers."""
+        return list(self.cohort.peers)
 
     @property
     def deployed_index(self) -> int:
@@ -176,8 +295,14 @@ class OnlineDistiller(BaseDistiller):
 
     @property
     def deployed(self) -> nn.Module:
-        """The peer that is evaluated and exported."""
-        return self.cohort[self.deployed_index]
+        """The peer (or its follower) that is evaluated and exported."""
+        return self.deployable(self.deployed_index)
+
+    def deployable(self, index: int) -> nn.Module:
+        """Return peer ``index``, or its follower if that is deployed."""
+        if self.deployment.weights == OWN:
+            return self.cohort[index]
+        return self.followers[self.deployment.weights][index]
 
     def set_best_peer(self, index: int) -> None:
         """Deploy peer ``index`` from now on (``deploy='best'``)."""
@@ -188,79 +313,73 @@ class OnlineDistiller(BaseDistiller):
             )
         self.deployed_peer.fill_(index)
 
-    @property
-    def phases(self) -> tuple[str, ...]:
-        """Phases of the step after the common one, with own optimizers."""
-        return tuple(phase for e in self.exchanges for phase in e.phases)
-
     # -- a step -------------------------------------------------------------
 
-    def loss(self, inputs: Any, data_samples: list | None) -> dict:
-        """Return the task losses and the exchanges' losses of a batch.
+    def run(self, inputs: Any, data_samples: list | None) -> Run:
+        """Run every peer once, then its followers.
 
         Shape:
-            inputs: (N, C, H, W), or a list of those, one per peer.
-            returns: log name -> scalar.
+            inputs: (N, C, H, W), or a list of those, one per view.
         """
-        require_phases(self)
-        return self.losses_by_phase(inputs, data_samples)[None]
-
-    def losses_by_phase(
-        self, inputs: Any, data_samples: list | None
-    ) -> dict[str | None, dict[str, Any]]:
-        """Return the losses of every phase; None is the common one."""
-        self.validate_labels(self.cohort[0], data_samples, 'cohort.peers[0].')
-        views = views_of_peers(inputs, len(self.cohort))
-        run = run_peers(self, views, data_samples)
-        batch = CohortBatch(
-            data_samples, views[0].device, run.view_labels, self.cohort[0]
+        views = ViewMaker(self.views, data_samples)
+        images = views_of_peers(inputs, len(self.cohort), self.peer_views)
+        losses, tensors = {}, {}
+        for index, role in self._one_by_one(images):
+            view = views(images[index])
+            own, tensors[role.label] = role.learn(view, data_samples)
+            for key, value in own.items():
+                if 'loss' in key:
+                    value = _scaled(value, self.task_weights[index])
+                losses[f'{role.label}.{key}'] = value
+        for role, _, found in self._observe_followers(inputs, images, views):
+            tensors[role.label] = found
+        shown = views(images[0])
+        batch = Batch(
+            data_samples, images[0].device, shown.labels, self.cohort[0]
         )
-        by_phase: dict[str | None, dict[str, Any]] = {None: run.losses}
-        for number, exchange in enumerate(self.exchanges):
-            peers = roles_of(exchange, run.tensors)
-            aux = exchange.auxiliary(peers, batch)
-            for phase in (None, *exchange.phases):
-                given = exchange(peers, batch, phase, aux)
-                if phase is None and exchange.ramp_epochs:
-                    given['ramp'] = torch.tensor(exchange.ramp(batch))
-                losses = by_phase.setdefault(phase, {})
-                for name, value in given.items():
-                    key = name
-                    if name in run.sources:
-                        key = (
-                            f'{phase}.{name}' if phase else f'{name}_{number}'
-                        )
-                    losses[key] = value
-                    run.sources[key] = sources_of(peers)
-        if self.check_finite:
-            for losses in by_phase.values():
-                self.require_finite(
-                    {k: v for k, v in losses.items() if 'loss' in k},
-                    run.sources,
-                )
-        return by_phase
+        return Run(losses, tensors, batch, shown.images)
 
-    def named_tensors(self, index: int, record: Any) -> dict[str, Tensors]:
-        """Return taps and auxiliary heads' outputs of peer ``index``."""
-        return named_tensors(
-            record,
-            self.aux_heads[index],
-            self.aux_configs[index],
-            self.wanted,
-        )
+    def observe(
+        self, inputs: Any, data_samples: list | None = None
+    ) -> Observation:
+        """Return the named tensors of peers and followers, without a step.
 
-    def train_step(self, data: Any, optim_wrapper: Any) -> dict:
-        """Run one step; several phases each with their own optimizer."""
-        if self.phases:
-            return phased_step(self, data, optim_wrapper)
-        logs = super().train_step(data, optim_wrapper)
-        self.after_step()
-        return logs
+        Shape:
+            inputs: (N, C, H, W), preprocessed, or a list of those, one per
+                view.
+        """
+        views = ViewMaker(self.views, data_samples)
+        images = views_of_peers(inputs, len(self.cohort), self.peer_views)
+        outputs, tensors = {}, {}
+        for index, role in self._one_by_one(images):
+            outputs[role.label], tensors[role.label] = role.observe(
+                views(images[index]).images, views.samples
+            )
+        for role, output, found in self._observe_followers(
+            inputs, images, views
+        ):
+            outputs[role.label], tensors[role.label] = output, found
+        return Observation(outputs, tensors, views(images[0]).labels)
 
-    def after_step(self) -> None:
-        """Let the exchanges act after the optimizers' steps."""
-        for exchange in self.exchanges:
-            exchange.after_step(self)
+    def _one_by_one(
+        self, images: Sequence[torch.Tensor]
+    ) -> Iterator[tuple[int, Role]]:
+        """Return peer after peer; what they share runs once per view."""
+        with self.cohort.sharing.active() as sharing:
+            for index, role in enumerate(self.peers):
+                sharing.next_peer(id(images[index]))
+                yield index, role
+
+    def _observe_followers(
+        self, inputs: Any, images: Sequence[torch.Tensor], views: ViewMaker
+    ) -> Iterator[tuple[Role, Any, dict[str, Any]]]:
+        """Return role, output and named tensors of every follower."""
+        for view, shared, roles in self._follower_runs.values():
+            with shared.active() as sharing:
+                for index, role in enumerate(roles):
+                    seen = images[index] if view == 'own' else inputs[view]
+                    sharing.next_peer(id(seen))
+                    yield role, *role.observe(views(seen).images, views.samples)
 
     # -- prediction ---------------------------------------------------------
 
@@ -274,11 +393,76 @@ class OnlineDistiller(BaseDistiller):
 
         ``'predict'`` gives the data samples of what is deployed; with
         ``evaluate_peers`` each has a field ``peer_samples``: name
-        (``'peer0'``, ..., an auxiliary classifier, ``'ensemble'``) -> data
-        sample.
+        (``'peer0'``, ..., ``'peer0.mean'`` of a follower, an auxiliary
+        classifier, ``'ensemble'``) -> data sample.
         """
-        auxiliary = isinstance(self.deploy, str) and self.deploy != 'best'
-        every = self.evaluate_peers or auxiliary
+        every = self.evaluate_peers or self.deployment.auxiliary
         if mode == 'predict' and data_samples is not None and every:
-            return predict_all(self, inputs, data_samples)
+            found = predict_all(
+                self.peers,
+                self.cohort.sharing,
+                [p for p in self.parts if isinstance(p, ExchangePart)],
+                inputs,
+                data_samples,
+                [role for _, _, roles in self._follower_runs.values() for role in roles],
+            )
+            return self._attach(found)
         return super().forward(inputs, data_samples, mode)
+
+    def _attach(self, found: dict[str, list]) -> list:
+        """Return the deployed samples with all others beside them."""
+        name: Any = self.deploy
+        if not self.deployment.auxiliary:
+            name = f'peer{self.deployed_index}'
+            if self.deployment.weights != OWN:
+                name = f'{name}.{self.deployment.weights}'
+        chosen = [sample.new() for sample in found[name]]
+        if self.evaluate_peers:
+            for index, sample in enumerate(chosen):
+                sample.set_field(
+                    {key: samples[index] for key, samples in found.items()},
+                    'peer_samples',
+                )
+        return chosen
+
+
+def _peer_role(index: int, peer: nn.Module, wiring: Wiring) -> Role:
+    """Return the role of a peer.
+
+    Raises:
+        KeyError: a tap names no module of it.
+    """
+    try:
+        return Role(f'peer{index}', peer, wiring)
+    except KeyError as error:
+        raise KeyError(
+            f'peer{index}: {error.args[0]}; where peers differ, write '
+            'dict(peer0=..., peer1=...)'
+        ) from None
+
+
+def _per_peer(key: str, given: Any, count: int, kind: Any = int) -> Any:
+    """Return one number per peer; None stays.
+
+    Raises:
+        ValueError: there are not as many numbers as peers.
+    """
+    if given is None:
+        return None
+    if isinstance(given, (int, float)):
+        return [kind(given)] * count
+    numbers = [kind(value) for value in given]
+    if len(numbers) != count:
+        raise ValueError(
+            f'{key}={numbers} has {len(numbers)} entries, the cohort has '
+            f'{count} peers: give one number, or one per peer'
+        )
+    return numbers
+
+
+def _scaled(value: Any, weight: float) -> Any:
+    if weight == 1.0:
+        return value
+    if isinstance(value, (list, tuple)):
+        return [entry * weight for entry in value]
+    return value * weight

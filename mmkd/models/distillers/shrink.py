@@ -59,6 +59,13 @@ def as_list(value: Tensors) -> list[torch.Tensor]:
     return value if isinstance(value, list) else [value]
 
 
+def size_of(value: Tensors) -> torch.Size | list[torch.Size]:
+    """Return the shape of a tap, or those of its list of tensors."""
+    if isinstance(value, list):
+        return [tensor.shape for tensor in value]
+    return value.shape
+
+
 def shapes_of(value: Tensors | None) -> str:
     """Return the shapes of a tap as text."""
     if value is None:

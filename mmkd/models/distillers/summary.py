@@ -2,101 +2,78 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from torch import nn
 
-from mmkd.models.distillers.dry_run import DryRunReport, SideReport
+from mmkd.models.distillers.parts import Part
+from mmkd.models.distillers.rehearsal import Rehearsal
+from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.shrink import shapes_of
 
-if TYPE_CHECKING:
-    from mmkd.models.distillers.offline import OfflineDistiller
 
-
-def summarize(distiller: OfflineDistiller, report: DryRunReport | None) -> str:
-    """Return networks, taps, losses and what is saved, as text."""
-    lines = [f'{type(distiller).__name__}']
-    if report is not None:
-        shape = 'x'.join(map(str, report.input_shape))
-        lines.append(f'  networks (multiply-adds of one {shape} input)')
-    else:
-        lines.append('  networks')
-    side = report.student if report else None
-    lines.append(_network('student', distiller.student, side, 'trained'))
-    for index, teacher in enumerate(distiller.teachers):
-        side = report.teachers[index] if report else None
-        lines.append(
-            _network(
-                _teacher_name(distiller, index),
-                teacher.network,
-                side,
-                f'frozen, {teacher.checkpoint}',
-            )
-        )
-    for name, head in distiller.aux_heads.items():
-        lines.append(_network(f'aux_heads.{name}', head, None, 'trained'))
-    lines.append('  taps')
-    for name in distiller.student_taps.paths:
-        lines.append(f'    {name}')
-        path = distiller.student_taps.describe(name)
-        seen = _seen(report.student if report else None, name)
-        lines.append(f'      student {path} {seen}')
-        for index, teacher in enumerate(distiller.teachers):
-            if name in teacher.taps.paths:
-                path = teacher.taps.describe(name)
-                seen = _seen(report.teachers[index] if report else None, name)
-                label = _teacher_name(distiller, index)
-                lines.append(f'      {label} {path} {seen}')
-    lines.append('  losses (beside the task loss of the student)')
-    for term in distiller.terms:
-        loss = distiller.losses[term.name]
-        lines.append(
-            f'    {term.name}: {type(loss).__name__} x {_weight(loss, term)} '
-            f'({term.inputs()})'
-        )
-    saved = ['student']
-    saved += [f'aux_heads.{name}' for name in distiller.aux_heads]
-    saved += [
-        f'losses.{name}'
-        for name, loss in distiller.losses.items()
-        if loss.state_dict()
-    ]
-    lines.append(f'  saved: {", ".join(saved)}; deployed: student')
-    return '\n'.join(lines)
-
-
-def _teacher_name(distiller: OfflineDistiller, index: int) -> str:
-    return 'teacher' if len(distiller.teachers) == 1 else f'teacher {index}'
-
-
-def _network(
-    label: str, network: nn.Module, side: SideReport | None, state: str
+def summarize(
+    title: str,
+    roles: Sequence[Role],
+    parts: Sequence[Part],
+    rehearsal: Rehearsal | None,
+    *,
+    notes: Sequence[str] = (),
+    end: str = '',
 ) -> str:
-    count = sum(p.numel() for p in network.parameters()) / 1e6
-    text = f'    {label}: {type(network).__name__}, {count:.3f} M parameters'
-    if side is not None and side.multiply_adds is not None:
-        text += f', {side.multiply_adds / 1e9:.3f} G multiply-adds'
-    return f'{text}, {state}'
+    """Return networks, taps and losses as text.
+
+    Args:
+        title: first line.
+        roles: their networks and heads.
+        parts: losses or exchanges.
+        rehearsal: what was seen of them, or None.
+        notes: lines about the networks.
+        end: last line.
+    """
+    lines = [title, '  networks']
+    if rehearsal is not None:
+        shape = 'x'.join(map(str, rehearsal.shape))
+        lines[-1] += f' (multiply-adds of one {shape} input)'
+    lines += [_network(role, rehearsal) for role in roles]
+    lines += notes
+    for role in roles:
+        for name, head in role.heads.items():
+            lines.append(
+                f'    {role.label} aux_heads.{name}: {type(head).__name__}, '
+                f'{millions(head)} parameters, '
+                f'{role.state.partition(",")[0]}'
+            )
+    lines.append('  taps')
+    for name in dict.fromkeys(n for role in roles for n in role.taps.paths):
+        lines.append(f'    {name}')
+        for role in roles:
+            if name in role.taps.paths:
+                path = role.taps.describe(name)
+                lines.append(
+                    f'      {role.label} {path} {_seen(role, name, rehearsal)}'
+                )
+    lines.append('  losses (beside the task losses of what is trained)')
+    lines += [f'    {part.describe()}' for part in parts]
+    return '\n'.join([*lines, end] if end else lines)
 
 
-def _seen(side: SideReport | None, name: str) -> str:
-    if side is None:
+def millions(module: nn.Module) -> str:
+    """Return the number of parameters, e.g. ``0.867 M``."""
+    return f'{sum(p.numel() for p in module.parameters()) / 1e6:.3f} M'
+
+
+def _network(role: Role, rehearsal: Rehearsal | None) -> str:
+    kind = type(role.network).__name__
+    text = f'    {role.label}: {kind}, {millions(role.network)} parameters'
+    if rehearsal is not None:
+        cost = rehearsal.seen[role.label].multiply_adds
+        text += f', {cost / 1e9:.3f} G multiply-adds'
+    return f'{text}, {role.state}'
+
+
+def _seen(role: Role, name: str, rehearsal: Rehearsal | None) -> str:
+    if rehearsal is None:
         return ''
-    if name not in side.taps:
-        return '(runs in training only)'
-    return shapes_of(side.taps[name])
-
-
-def _weight(loss: nn.Module, term: object) -> str:
-    weights = {
-        name: value
-        for name, value in vars(loss).items()
-        if name.endswith('loss_weight') and isinstance(value, (int, float))
-    }
-    share = getattr(term, 'weight', 1.0)
-    factor = '' if share == 1.0 else f'{share:g} x '
-    if not weights:
-        return f'{factor}1'
-    if set(weights) == {'loss_weight'}:
-        return f'{factor}{weights["loss_weight"]:g}'
-    return factor + ', '.join(f'{k}={v:g}' for k, v in weights.items())
+    found = rehearsal.seen[role.label].taps.get(name)
+    return '(runs in training only)' if found is None else shapes_of(found)

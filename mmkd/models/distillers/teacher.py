@@ -1,29 +1,21 @@
-"""A frozen teacher: its network, taps and auxiliary heads."""
+"""A frozen teacher: its weights, its precision, how it sees images."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from mmengine.model import ModuleDict
 from torch import nn
 
+from mmkd.deploy import load_network_weights, network_dict
 from mmkd.models.distillers.normalization import Renormalize
-from mmkd.models.distillers.sides import (
-    build_aux_heads,
-    named_tensors,
-    names_needed,
-)
-from mmkd.networks import (
-    build_network,
-    freeze,
-    load_network_weights,
-    network_dict,
-)
-from mmkd.taps import Taps, Tensors
+from mmkd.models.distillers.role import Role
+from mmkd.models.distillers.wiring import Wiring
+from mmkd.networks import build_network, freeze
 from mmkd.utils.checkpoints import strip_prefix
 
 _KEYS = {
@@ -34,53 +26,41 @@ _KEYS = {
 _HALF = dict(float16=torch.float16, bfloat16=torch.bfloat16)
 
 
-def build_teachers(
-    given: Any, student_preprocessor: nn.Module, scope: str
-) -> tuple[Teacher, ...]:
-    """Build the teachers of a config.
+def build_teacher(
+    spec: Any, student_preprocessor: nn.Module, scope: str
+) -> Teacher:
+    """Build one teacher of a config.
 
     Args:
-        given: ``dict(config=..., checkpoint=...)``, a list of those, or
-            None.
-        student_preprocessor: makes the images that they are shown.
+        spec: ``dict(config=..., checkpoint=...)``.
+        student_preprocessor: makes the images that it is shown.
         scope: repository of model dicts without ``_scope_``.
-
-    Returns:
-        A tuple, so that a module that keeps it does not register them.
 
     Raises:
         KeyError: a key is missing or unknown.
     """
-    if given is None:
-        return ()
-    specs = given if isinstance(given, (list, tuple)) else [given]
-    teachers = []
-    for spec in specs:
-        if not isinstance(spec, Mapping) or not (
-            spec.get('config') and spec.get('checkpoint')
-        ):
-            raise KeyError(
-                f'model.teacher={spec!r}: give dict(config=..., '
-                'checkpoint=...), a list of those, or None'
-            )
-        unknown = sorted(set(spec) - _KEYS)
-        if unknown:
-            raise KeyError(
-                f'model.teacher has the unknown key {", ".join(unknown)}; '
-                f'known: {", ".join(sorted(_KEYS))}'
-            )
-        teachers.append(
-            Teacher(
-                student_preprocessor=student_preprocessor,
-                scope=scope,
-                **copy.deepcopy(dict(spec)),
-            )
+    if not isinstance(spec, Mapping) or not (
+        spec.get('config') and spec.get('checkpoint')
+    ):
+        raise KeyError(
+            f'model.teacher={spec!r}: give dict(config=..., checkpoint=...), '
+            'a list of those, or None'
         )
-    return tuple(teachers)
+    unknown = sorted(set(spec) - _KEYS)
+    if unknown:
+        raise KeyError(
+            f'model.teacher has the unknown key {", ".join(unknown)}; '
+            f'known: {", ".join(sorted(_KEYS))}'
+        )
+    return Teacher(
+        student_preprocessor=student_preprocessor,
+        scope=scope,
+        **copy.deepcopy(dict(spec)),
+    )
 
 
 class Teacher(nn.Module):
-    """A frozen network with its taps and auxiliary heads.
+    """A frozen network that is shown the student's images.
 
     Always in eval mode, without gradients. A distiller keeps it outside its
     own modules: it is in no ``state_dict``, optimizer or averaged copy.
@@ -124,7 +104,7 @@ class Teacher(nn.Module):
             config = dict(config=config, cfg_options=cfg_options)
         model = network_dict(config, scope, peer)
         self.network = build_network(model)
-        self._aux_weights = load_network_weights(
+        self._head_weights = load_network_weights(
             self.network,
             checkpoint,
             strict=strict,
@@ -144,25 +124,29 @@ class Teacher(nn.Module):
             )
         self.dtype = _HALF[dtype] if dtype else None
         self.aux_heads = ModuleDict()
-        self.aux_configs: dict[str, Mapping[str, Any]] = {}
-        self.taps = Taps(self.network, {})
-        self.wanted: list[str] = []
         freeze(self)
 
-    def attach(
-        self,
-        paths: Mapping[str, Any],
-        aux_configs: Mapping[str, Mapping[str, Any]],
-        wanted: Sequence[str],
-    ) -> None:
-        """Prepare the tensors called ``wanted`` (taps, auxiliary heads)."""
-        tap_names, head_names = names_needed(wanted, aux_configs)
-        self.wanted = list(wanted)
-        self.taps = Taps(self.network, {n: paths[n] for n in tap_names})
-        self.aux_configs = {name: aux_configs[name] for name in head_names}
-        self.aux_heads = build_aux_heads(self.aux_configs, self.network)
-        for name, head in self.aux_heads.items():
-            weights = strip_prefix(self._aux_weights, f'aux_heads.{name}.')
+    def role(self, label: str, wiring: Wiring) -> Role:
+        """Return its role in a distiller."""
+        return Role(
+            label,
+            self.network,
+            wiring,
+            entry=self,
+            context=self.frozen,
+            state=f'frozen, {self.checkpoint}',
+            fixed=True,
+        )
+
+    def take_heads(self, heads: ModuleDict) -> None:
+        """Keep auxiliary heads, with the weights of the checkpoint.
+
+        Raises:
+            ValueError: it has none, or of other form.
+        """
+        self.aux_heads = heads
+        for name, head in heads.items():
+            weights = strip_prefix(self._head_weights, f'aux_heads.{name}.')
             own = head.state_dict()
             if weights and {k: v.shape for k, v in own.items()} != {
                 k: v.shape for k, v in weights.items()
@@ -181,47 +165,36 @@ class Teacher(nn.Module):
                     f'dict({name}=...) first (OfflineDistiller, teacher=None)'
                 )
             head.load_state_dict(weights)
-        self._aux_weights = {}
+        self._head_weights = {}
         if self.dtype is not None:
             self.network.to(self.dtype)
             self.aux_heads.to(self.dtype)
         freeze(self)
 
-    @torch.no_grad()
     def forward(
-        self, images: torch.Tensor, data_samples: list | None = None
-    ) -> dict[str, Tensors]:
-        """Return the wanted tensors for the student's images.
-
-        Two-stage and query detectors read the image sizes of
-        ``data_samples``; labels are not used.
-        """
-        with self.taps.recording() as record:
-            self.outputs(images, data_samples)
-        with self._precision(images):
-            return named_tensors(
-                record, self.aux_heads, self.aux_configs, self.wanted
-            )
-
-    def outputs(
-        self, images: torch.Tensor, data_samples: list | None = None
+        self,
+        images: torch.Tensor,
+        data_samples: list | None = None,
+        mode: str = 'tensor',
     ) -> Any:
-        """Return the network's own outputs for the student's images."""
+        """Return the network's output for the student's images."""
         images = self.renormalize(images)
         if self.dtype is not None:
             images = images.to(self.dtype)
-        with self._precision(images):
-            return self.network(images, data_samples, mode='tensor')
+        return self.network(images, data_samples, mode=mode)
 
-    def _precision(self, images: torch.Tensor) -> Any:
-        """Return the autocast of a half-precision teacher.
+    @contextmanager
+    def frozen(self, images: torch.Tensor) -> Iterator[None]:
+        """Run without gradients; in half precision, in its own autocast.
 
-        It replaces the student's; without, layers whose result is float32
+        That replaces the student's; without, layers whose result is float32
         (norms of transformers) could not feed the next one.
         """
-        if self.dtype is None:
-            return nullcontext()
-        return torch.autocast(images.device.type, dtype=self.dtype)
+        precision: Any = nullcontext()
+        if self.dtype is not None:
+            precision = torch.autocast(images.device.type, dtype=self.dtype)
+        with torch.no_grad(), precision:
+            yield
 
     def train(self, mode: bool = True) -> Teacher:
         """Stay in eval mode."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -29,7 +29,9 @@ class Exchange(BaseModule):
 
     Args:
         on: name of the tap or auxiliary head that is read, or a dict
-            role -> name where several are. A bare name is ``main_role``.
+            role -> name where several are. A bare name is ``main_role``;
+            ``'mean.logits'`` is ``logits`` of every peer's follower
+            ``mean``.
         temperature: of the default transfer loss, > 0.
         loss_weight: factor on transfers and extra losses.
         ramp_epochs: R; transfers are weighted with `ramp` (0: always 1);
@@ -112,11 +114,15 @@ class Exchange(BaseModule):
         )
 
     def phase_parameters(
-        self, phase: str, distiller: torch.nn.Module
+        self, phase: str, peers: Sequence[torch.nn.Module]
     ) -> Iterable[torch.nn.Parameter]:
         """Return what the optimizer of ``phase`` trains.
 
         Defaults to the parameters of the module of that name.
+
+        Args:
+            phase: one of ``phases``.
+            peers: the networks.
         """
         module = getattr(self, phase, None)
         if not isinstance(module, torch.nn.Module):
@@ -131,8 +137,8 @@ class Exchange(BaseModule):
         """Whether the exchange can run before training starts."""
         return True
 
-    def after_step(self, distiller: torch.nn.Module) -> None:
-        """Act after the optimizer's step (moving averages)."""
+    def after_step(self, peers: Sequence[torch.nn.Module]) -> None:
+        """Act after the optimizer's step; ``peers`` are the networks."""
 
     # -- the common part ----------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +10,10 @@ import torch
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
+from mmkd.models.binding import forward_arguments, named_losses
 from mmkd.models.exchanges.base import Exchange
 from mmkd.models.exchanges.transfer import Batch, Peers, Tensors
 from mmkd.registry import MODELS
-
-_BATCH_VALUES = ('labels', 'sample_idx', 'epoch', 'iteration')
 
 
 @MODELS.register_module()
@@ -23,8 +21,8 @@ class LossExchange(Exchange):
     """Feed the tensors of all peers into one loss.
 
     The loss gets, for every role of ``on`` in order, the list of the M
-    peers' tensors; of the batch it gets whatever of ``labels``,
-    ``sample_idx``, ``epoch`` and ``iteration`` its ``forward`` names.
+    peers' tensors; of the batch it gets whatever of `BATCH_VALUES` its
+    ``forward`` names.
 
     Args:
         on: what is read; a dict role -> name if the loss takes several lists.
@@ -56,15 +54,7 @@ class LossExchange(Exchange):
 
     def _bind(self) -> tuple[str, ...]:
         """Match ``on`` with the loss's ``forward``; return batch values."""
-        parameters = inspect.signature(self.loss.forward).parameters
-        extras = tuple(name for name in _BATCH_VALUES if name in parameters)
-        tensors = [
-            name
-            for name, parameter in parameters.items()
-            if name not in extras
-            and parameter.default is parameter.empty
-            and parameter.kind is not parameter.VAR_KEYWORD
-        ]
+        tensors, extras = forward_arguments(self.loss.forward)
         if len(tensors) != len(self.on):
             raise TypeError(
                 f'{type(self).__name__}: {type(self.loss).__name__}.forward '
@@ -77,27 +67,14 @@ class LossExchange(Exchange):
     def extra_losses(
         self, peers: Peers, aux: Mapping[str, Tensors], batch: Batch
     ) -> dict[str, torch.Tensor]:
-        """Return what the loss gives."""
+        """Return what the loss gives.
+
+        Raises:
+            TypeError: that is no tensor nor a dict of losses.
+        """
         result = self.loss(
             *([peer[role] for peer in peers] for role in self.on),
             **{name: batch[name] for name in self.extras},
         )
-        if isinstance(result, torch.Tensor):
-            return {f'loss_{self.name}': result}
-        return self.named(result)
-
-    def named(self, result: Any) -> dict[str, torch.Tensor]:
-        """Check the names of a dict of losses.
-
-        Raises:
-            TypeError: not a dict of tensors named ``loss_...``.
-        """
-        if not isinstance(result, dict) or not all(
-            key.startswith('loss_') for key in result
-        ):
-            raise TypeError(
-                f'{type(self).__name__}: {type(self.loss).__name__} must '
-                'return a tensor or a dict of tensors named "loss_...", got '
-                f'{list(result) if isinstance(result, dict) else type(result)}'
-            )
-        return result
+        owner = f'{type(self).__name__}: {type(self.loss).__name__}'
+        return named_losses(result, self.name, owner)

@@ -1,0 +1,63 @@
+"""A non-finite loss stops the training before the step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from mmkd.taps import Tensors
+
+
+def check_losses(
+    values: Mapping[str, torch.Tensor],
+    inputs_of: Callable[[str], Mapping[str, Tensors]],
+) -> dict[str, torch.Tensor]:
+    """Return ``values`` on the CPU, in one transfer.
+
+    Args:
+        values: log name -> scalar; names with ``loss`` must be finite.
+        inputs_of: what a loss was computed from.
+
+    Raises:
+        FloatingPointError: names the loss and the range of its inputs.
+    """
+    kinds = [value.dtype for value in values.values()]
+    kind = torch.float64 if torch.float64 in kinds else torch.float32
+    found = torch.stack(
+        [value.detach().to(kind).mean() for value in values.values()]
+    ).cpu()
+    checked = {
+        name: number.to(value.dtype)
+        for (name, value), number in zip(values.items(), found, strict=True)
+    }
+    for name, value in checked.items():
+        if name == 'loss' or 'loss' not in name or bool(value.isfinite()):
+            continue
+        ranges = '; '.join(
+            f'{label} {describe_range(tensor)}'
+            for label, tensor in inputs_of(name).items()
+        )
+        raise FloatingPointError(
+            f'{name} is {float(value)}: training stops before the step, the '
+            f'last checkpoint is intact. Inputs: {ranges}. Lower '
+            'optim_wrapper.optimizer.lr, clip gradients, or look for bad '
+            'samples; without --amp, float32 is used'
+        )
+    return checked
+
+
+def describe_range(tensors: Tensors | None) -> str:
+    """Return shape, minimum and maximum as text."""
+    if tensors is None:
+        return 'none'
+    if isinstance(tensors, (list, tuple)):
+        return ', '.join(describe_range(tensor) for tensor in tensors)
+    values = tensors.detach()
+    finite = values[values.isfinite()]
+    text = f'{tuple(values.shape)}'
+    if finite.numel():
+        text += f' in [{float(finite.min()):.4g}, {float(finite.max()):.4g}]'
+    bad = values.numel() - finite.numel()
+    return text + (f', {bad} of {values.numel()} not finite' if bad else '')

@@ -1,0 +1,251 @@
+"""A rehearsal at build time: finds shape errors before data is loaded.
+
+The networks run as copies without storage (torch's meta device), which costs
+nothing and gives the true shapes; auxiliary heads, losses and exchanges then
+run for real on random tensors of these channels and small height and width
+(and, where those are refused, of the true ones).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmkd.models.distillers.batch import DummyBatch
+from mmkd.models.distillers.heads import build_heads, try_head
+from mmkd.models.distillers.parts import ByPhase, Part
+from mmkd.models.distillers.role import Role
+from mmkd.models.distillers.shrink import Shrink, shapes_of, size_of
+from mmkd.taps import Tensors
+from mmkd.tasks import label_shape
+from mmkd.utils.meta_copy import meta_copy, meta_input
+
+BATCH = 2
+SIDE = 16  # largest height and width on which losses are tried
+
+Trial = tuple[int, Part, ByPhase]
+
+
+class CannotRehearseError(Exception):
+    """The network does not run on the input of the rehearsal."""
+
+
+@dataclass
+class Seen:
+    """What the rehearsal saw of one network.
+
+    Args:
+        multiply_adds: of one image.
+        taps: name -> tensor without storage.
+    """
+
+    multiply_adds: float
+    taps: dict[str, Tensors] = field(default_factory=dict)
+
+
+class Rehearsal:
+    """What was seen of every role, and trials on it.
+
+    Args:
+        roles: what is tried; the first one's task gives the labels.
+        shape: (C, H, W) of the input.
+        rows: how many images; several per image of a batch where there are
+            views.
+
+    Raises:
+        CannotRehearseError: a network does not run.
+        ValueError: a tap of a network that is only observed never runs.
+    """
+
+    def __init__(
+        self, roles: Sequence[Role], shape: Sequence[int], rows: int = BATCH
+    ) -> None:
+        self.shape = tuple(shape)
+        self.rows = rows
+        self.roles: list[Role] = []
+        self.seen: dict[str, Seen] = {}
+        self._tensors: dict[str, dict[str, Tensors]] = {}
+        for role in roles:
+            self.add(role)
+
+    def add(self, role: Role) -> None:
+        """Watch one more role.
+
+        Raises: see `Rehearsal`.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            seen = watch(role, self.rows, self.shape)
+        if role.state != 'trained':
+            _require_all(role, seen)
+        self.roles.append(role)
+        self.seen[role.label] = seen
+        sides = [seen.taps for seen in self.seen.values()]
+        self._small = Shrink(sides, self.shape, SIDE)
+        self._true = Shrink(sides, self.shape)
+
+    @classmethod
+    def of(
+        cls, roles: Sequence[Role], shape: Sequence[int], rows: int = BATCH
+    ) -> Rehearsal | None:
+        """Return the rehearsal, or None (said in the log) if one cannot be.
+
+        Args: see `Rehearsal`.
+        """
+        try:
+            return cls(roles, shape, rows)
+        except CannotRehearseError as error:
+            print_log(
+                f'dry run skipped: {error} on an input of '
+                f'{(rows, *shape)}; give model.input_shape=(C, H, W), or '
+                'dry_run=False',
+                logger='current',
+                level=logging.WARNING,
+            )
+            return None
+
+    # -- what heads and losses are built from -------------------------------
+
+    def build_heads(self, role: Role) -> None:
+        """Build the auxiliary heads of ``role`` and try each."""
+        tensors = self._taps(role, self._small)
+        state = torch.get_rng_state()
+        try:
+            role.heads = build_heads(role, tensors)
+        except ValueError:  # some modules need the true sizes
+            torch.set_rng_state(state)
+            tensors = self._taps(role, self._true)
+            role.heads = build_heads(role, tensors)
+        self._tensors[role.label] = tensors
+
+    def shapes(self, role: Role) -> dict[str, Any]:
+        """Return the shapes of taps (true ones) and heads, by name.
+
+        Heads that are not built yet are tried out and thrown away.
+        """
+        seen = self.seen[role.label].taps
+        unseen = [n for n in role.wiring.heads if n not in role.heads]
+        tensors = self._tensors.get(role.label)
+        if tensors is None or unseen:
+            heads = role.heads
+            with torch.random.fork_rng(devices=[]):
+                self.build_heads(role)
+            tensors = self._tensors.pop(role.label)
+            role.heads = heads
+        return {
+            name: size_of(seen.get(name, value))
+            for name, value in tensors.items()
+        }
+
+    # -- trials -------------------------------------------------------------
+
+    def try_parts(self, parts: Iterable[Part]) -> list[Trial]:
+        """Try heads, losses and exchanges.
+
+        Random state, buffers and parameters stay as they are.
+
+        Returns:
+            Number, part and its losses, of those that could be tried.
+
+        Raises:
+            ValueError: one refuses its tensors.
+        """
+        parts = list(parts)
+        try:
+            return self._try(parts, self._small)
+        except ValueError:  # some modules need the true sizes
+            return self._try(parts, self._true)
+
+    def _try(self, parts: Sequence[Part], shrink: Shrink) -> list[Trial]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            tensors = {}
+            for role in self.roles:
+                own = self._taps(role, shrink)
+                for name, head in role.heads.items():
+                    try_head(name, head, role, own)
+                tensors[role.label] = own
+            labels = label_shape(self.roles[0].network, shrink.size)
+            batch = DummyBatch((BATCH, *labels), self.rows)
+            return [
+                (number, part, self._try_part(part, tensors, batch))
+                for number, part in enumerate(parts)
+                if part.ready
+                and all(
+                    name in tensors.get(label, ())
+                    for label, name in part.reads()
+                )  # not if a module runs in training alone
+            ]
+
+    def _try_part(self, part: Part, tensors: Any, batch: DummyBatch) -> ByPhase:
+        try:
+            return part.rehearse(tensors, batch)
+        except (ValueError, TypeError, RuntimeError, IndexError) as error:
+            seen = '; '.join(
+                f'{label} {name} '
+                f'{shapes_of(self.seen[label].taps.get(name))}'
+                for label, name in part.reads()
+            )
+            raise ValueError(
+                f'{part.title} does not fit its tensors [{seen}]: {error} '
+                '(found by the dry run; model.dry_run=False skips it)'
+            ) from error
+
+    def _taps(self, role: Role, shrink: Shrink) -> dict[str, Tensors]:
+        dtype = getattr(role.entry, 'dtype', None)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return {
+                name: _cast(shrink(value), dtype)
+                for name, value in self.seen[role.label].taps.items()
+            }
+
+
+def watch(role: Role, rows: int, shape: Sequence[int]) -> Seen:
+    """Run a role's network without storage.
+
+    Raises:
+        CannotRehearseError: it does not run.
+    """
+    clone = meta_copy(role.network).eval()
+    taps = role.taps.on(clone)
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), taps.recording() as record, counter:
+        try:
+            clone(meta_input(clone, rows, *shape), None, mode='tensor')
+        except Exception as error:  # any operator may lack a meta form
+            raise CannotRehearseError(
+                f'{role.label} did not run ({type(error).__name__}: {error})'
+            ) from error
+    flops = counter.get_total_flops()
+    return Seen(
+        flops / 2 / rows,
+        {name: record[name] for name in taps.paths if record.ran(name)},
+    )
+
+
+def _require_all(role: Role, seen: Seen) -> None:
+    """Refuse taps on modules that the forward pass alone does not run."""
+    for name in role.taps.paths:
+        if name not in seen.taps:
+            raise ValueError(
+                f'taps.{name}="{role.taps.describe(name)}": this module of '
+                f'the {role.label} does not run in a forward pass without '
+                'labels (it may serve training alone, as auxiliary heads '
+                'do); tap another one'
+            )
+
+
+def _cast(value: Tensors, dtype: torch.dtype | None) -> Tensors:
+    """Return the tensors in the precision of their network."""
+    if dtype is None:
+        return value
+    if isinstance(value, list):
+        return [tensor.to(dtype) for tensor in value]
+    return value.to(dtype)

@@ -1,0 +1,304 @@
+"""All that is known of the four task repositories.
+
+Which head gives a network's output and knows its classes, where a batch
+keeps its labels, and how an output that no single network gave (auxiliary
+classifiers, ensembles) gets the task loss and predictions of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+REPOSITORIES = ('mmpretrain', 'mmseg', 'mmpose', 'mmdet')
+
+#: keys of a network's config; their presence in a distiller's is a mistake
+NETWORK_KEYS = frozenset(
+    {
+        'backbone', 'neck', 'head', 'decode_head', 'auxiliary_head',
+        'bbox_head', 'rpn_head', 'roi_head', 'train_cfg', 'test_cfg',
+        'pretrained',
+    }
+)  # fmt: skip
+
+# Where networks keep the head that knows the number of classes.
+_CLASS_HEADS = ('decode_head', 'head', 'bbox_head')
+# Heads whose output is the network's. The predictions of detectors cannot be
+# averaged, and cascades have several heads.
+_MAIN_HEADS = ('decode_head', 'head')
+
+
+def repository_of(module: nn.Module) -> str | None:
+    """Return the repository whose class ``module`` is or inherits."""
+    for cls in type(module).__mro__:
+        package = cls.__module__.partition('.')[0]
+        if package in REPOSITORIES:
+            return package
+    return None
+
+
+# -- heads and classes -------------------------------------------------------
+
+
+def class_head(network: nn.Module) -> tuple[str, Any]:
+    """Return key and head that know the classes; ``('', None)`` if none."""
+    for key in _CLASS_HEADS:
+        head: Any = getattr(network, key, None)
+        if head is not None:
+            return key, head[-1] if isinstance(head, nn.ModuleList) else head
+    return '', None
+
+
+def num_classes(network: nn.Module) -> int | None:
+    """Return the number of classes, or None where there are none."""
+    return getattr(class_head(network)[1], 'num_classes', None)
+
+
+def common_classes(networks: Sequence[nn.Module]) -> int | None:
+    """Return the number of classes that all networks have.
+
+    Raises:
+        ValueError: they differ.
+    """
+    counts = [num_classes(network) for network in networks]
+    known = {count for count in counts if count is not None}
+    if len(known) > 1:
+        raise ValueError(
+            'all peers must predict the same classes; cohort.peers have '
+            f'num_classes={counts}: correct the heads'
+        )
+    return known.pop() if known else None
+
+
+def main_head(network: nn.Module) -> Any:
+    """Return the head whose output is the network's, or None.
+
+    Classification, segmentation and pose networks have one.
+    """
+    for key in _MAIN_HEADS:
+        head = getattr(network, key, None)
+        if hasattr(head, 'predict'):
+            return head
+    return None
+
+
+# -- labels ------------------------------------------------------------------
+
+
+def stack_labels(data_samples: Sequence[Any] | None) -> torch.Tensor:
+    """Return the labels of a batch.
+
+    Args:
+        data_samples: samples of mmpretrain (``gt_label``) or
+            mmsegmentation (``gt_sem_seg``).
+
+    Returns:
+        (N,) class labels, or (N, H, W) label maps.
+
+    Raises:
+        ValueError: the samples carry neither.
+    """
+    for sample in data_samples or ():
+        if 'gt_sem_seg' in sample:
+            return torch.cat([s.gt_sem_seg.data for s in data_samples or ()])
+        if 'gt_score' in sample:
+            raise ValueError(
+                'a loss asks for "labels", but the data samples carry mixed '
+                'labels or soft ones ("gt_score"): remove Mixup or CutMix '
+                '(data_preprocessor.batch_augments, model.train_cfg.augments) '
+                'and data_preprocessor.to_onehot, or use a loss without '
+                'labels'
+            )
+        if 'gt_label' in sample:
+            return torch.cat([s.gt_label for s in data_samples or ()])
+        break
+    raise ValueError(
+        'a loss asks for "labels", but the data samples carry neither '
+        '"gt_label" (classification) nor "gt_sem_seg" (segmentation): use a '
+        'loss without labels, or a pipeline that loads them'
+    )
+
+
+def stack_target_weights(
+    data_samples: Sequence[Any] | None,
+) -> torch.Tensor | None:
+    """Return the weights of a batch's key points, (N, J, 1).
+
+    None where the samples carry none (``GenerateTarget`` of mmpose does).
+    """
+    found = [
+        getattr(s.get('gt_instance_labels'), 'keypoint_weights', None)
+        for s in data_samples or ()
+    ]
+    if not found or any(weights is None for weights in found):
+        return None
+    return torch.cat(found)[..., None]
+
+
+def class_labels(data_samples: Sequence[Any]) -> torch.Tensor | None:
+    """Return all labels of a batch that name a class, flat, or None."""
+    first = data_samples[0]
+    if 'gt_sem_seg' in first:
+        found = [s.gt_sem_seg.data.flatten() for s in data_samples]
+    elif 'gt_label' in first:
+        found = [s.gt_label.flatten() for s in data_samples]
+    elif 'gt_instances' in first and 'labels' in first.gt_instances:
+        found = [s.gt_instances.labels for s in data_samples]
+    else:
+        return None
+    return torch.cat(found)
+
+
+def check_class_labels(
+    network: nn.Module, data_samples: Sequence[Any], prefix: str = ''
+) -> None:
+    """Refuse labels outside the classes of ``network``.
+
+    It reads values, so on a GPU it waits for the device.
+
+    Args:
+        network: its head knows the classes.
+        data_samples: of the batch.
+        prefix: of the head's key in messages.
+
+    Raises:
+        ValueError: names the values, the class number and the cure.
+    """
+    key, head = class_head(network)
+    count = getattr(head, 'num_classes', None)
+    labels = None if count is None else class_labels(data_samples)
+    if count is None or labels is None or not labels.numel():
+        return
+    ignore = getattr(head, 'ignore_index', None)
+    low, high = (int(v) for v in torch.aminmax(labels))
+    if low >= 0 and high < count:
+        return
+    wrong = labels[(labels < 0) | (labels >= count)]
+    if ignore is not None:
+        wrong = wrong[wrong != ignore]
+    if wrong.numel():
+        found = sorted({int(value) for value in wrong.unique()})[:5]
+        raise ValueError(
+            f'labels contain {found}, but {prefix}{key}.num_classes={count}'
+            + (f' and ignore_index={ignore}' if ignore is not None else '')
+            + ': correct num_classes, the data set (reduce_zero_label, '
+            'label map) or ignore_index'
+        )
+
+
+def label_shape(network: nn.Module, size: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of one image's labels in a loss.
+
+    Args:
+        network: its task decides.
+        size: (H, W) of the image.
+
+    Returns:
+        ``()`` for a class, (H, W) for a label map.
+    """
+    return tuple(size) if hasattr(network, 'decode_head') else ()
+
+
+# -- outputs that no single network gave -------------------------------------
+
+
+@contextmanager
+def head_answers(
+    head: nn.Module, answer: Callable[..., Any]
+) -> Iterator[None]:
+    """Let ``head`` return ``answer(...)`` during the ``with`` block."""
+    head.forward = answer
+    try:
+        yield
+    finally:
+        del head.forward
+
+
+@contextmanager
+def outputs_kept(head: nn.Module) -> Iterator[list[Any]]:
+    """Collect what ``head`` returns, call by call.
+
+    Some heads call their ``forward`` directly, so hooks would not do.
+    """
+    kept: list[Any] = []
+    forward = head.forward
+
+    def keep(*args: Any, **kwargs: Any) -> Any:
+        kept.append(forward(*args, **kwargs))
+        return kept[-1]
+
+    with head_answers(head, keep):
+        yield kept
+
+
+def loss_of_output(
+    network: nn.Module, output: Any, data_samples: list
+) -> torch.Tensor:
+    """Return the task loss of ``output``, by the head of ``network``.
+
+    Args:
+        network: of mmpretrain, mmsegmentation or mmpose.
+        output: of its head's shape, e.g. logits (N, K).
+        data_samples: with labels.
+
+    Returns:
+        Scalar: the sum of the head's losses.
+
+    Raises:
+        TypeError: the network has no such head.
+    """
+    head = main_head(network)
+    if head is None:
+        raise TypeError(
+            f'{type(network).__name__} has no head whose loss an auxiliary '
+            'classifier could use; use an exchange without one'
+        )
+    config = getattr(network, 'train_cfg', None)
+    with head_answers(head, lambda *args, **kwargs: output):
+        if hasattr(network, 'decode_head'):
+            losses = head.loss(output, data_samples, config)
+        elif repository_of(head) == 'mmpose':
+            losses = head.loss(output, data_samples, train_cfg=config or {})
+        else:
+            losses = head.loss((output,), data_samples)
+    values = [value for key, value in losses.items() if 'loss' in key]
+    return torch.stack(
+        [torch.as_tensor(value).sum() for value in values]
+    ).sum()
+
+
+def predictions_of_outputs(
+    network: nn.Module,
+    inputs: torch.Tensor,
+    data_samples: list | None,
+    outputs: list[Any],
+) -> Any:
+    """Run the network's ``predict`` on given outputs of its head.
+
+    Args:
+        network: its pre- and post-processing is used (sliding windows,
+            flipped copies, resizing).
+        inputs: (N, C, H, W).
+        data_samples: of the batch.
+        outputs: what the head answers, call by call.
+
+    Returns:
+        What ``network.predict`` returns.
+
+    Raises:
+        TypeError: the network has no such head.
+    """
+    head = main_head(network)
+    if head is None:
+        raise TypeError(f'{type(network).__name__} has no single head')
+    answers = iter(outputs)
+    network.extract_feat = lambda images, *a, **k: images  # type: ignore
+    try:
+        with head_answers(head, lambda *args, **kwargs: next(answers)):
+            return network(inputs, data_samples, mode='predict')
+    finally:
+        del network.extract_feat
