@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from torch import nn
 
-from mmkd.utils.checkpoints import (
+from mmkd.checkpoints.read import (
     describe_keys,
     read_checkpoint,
     strip_prefix,

@@ -24,15 +24,15 @@ import torch  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 from torch import nn  # noqa: E402
 
-from mmkd.networks import build_network, network_dict  # noqa: E402
-from mmkd.utils.errors import one_line_errors  # noqa: E402
-from mmkd.utils.export import deployed_network  # noqa: E402
-from mmkd.utils.raw_outputs import random_inputs, raw_outputs  # noqa: E402
-from mmkd.utils.setup import (  # noqa: E402
+from mmkd.checkpoints.export import deployed_network  # noqa: E402
+from mmkd.checkpoints.verify import random_inputs, raw_outputs  # noqa: E402
+from mmkd.cli.arguments import (  # noqa: E402
     add_config_arguments,
     add_input_shape,
-    read_config,
 )
+from mmkd.cli.config import read_config  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
+from mmkd.networks import build_network, network_dict  # noqa: E402
 
 NOT_CALLED = 'not called'
 OVERWRITTEN = '(overwritten)'

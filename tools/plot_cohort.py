@@ -21,7 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / 'mmkd' / '__init__.py').is_file():
     sys.path.insert(0, str(ROOT))  # a checkout works without installing
 
-from mmkd.evaluation.arguments import (  # noqa: E402
+from mmkd.cli.arguments import add_allow_pickle  # noqa: E402
+from mmkd.cli.config import read_config  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
+from mmkd.cli.transfer import (  # noqa: E402
     add_data_arguments,
     read_data_config,
 )
@@ -38,8 +41,6 @@ from mmkd.evaluation.similarity import (  # noqa: E402
     MEASURES,
     similarity_matrix,
 )
-from mmkd.utils.errors import one_line_errors  # noqa: E402
-from mmkd.utils.setup import add_allow_pickle, read_config  # noqa: E402
 from mmkd.visualization import (  # noqa: E402
     peer_curves,
     plot_curves,

@@ -27,13 +27,13 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
+from mmkd.cli.config import read_config  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
 from mmkd.evaluation.features import (  # noqa: E402
     data_loader,
     frozen_network,
 )
-from mmkd.utils.errors import one_line_errors  # noqa: E402
 from mmkd.utils.patch_grid import rearrange  # noqa: E402
-from mmkd.utils.setup import read_config  # noqa: E402
 from mmkd.visualization import (  # noqa: E402
     draw_heatmaps,
     draw_pose,

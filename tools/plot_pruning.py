@@ -20,10 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / 'mmkd' / '__init__.py').is_file():
     sys.path.insert(0, str(ROOT))  # a checkout works without installing
 
+from mmkd.checkpoints.read import read_checkpoint  # noqa: E402
+from mmkd.cli.arguments import add_allow_pickle  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
 from mmkd.pruning.measure import read_measurements  # noqa: E402
-from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
-from mmkd.utils.errors import one_line_errors  # noqa: E402
-from mmkd.utils.setup import add_allow_pickle  # noqa: E402
 from mmkd.visualization.pruning import (  # noqa: E402
     plot_filter_norms,
     plot_tradeoff,

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / 'mmkd' / '__init__.py').is_file():
     sys.path.insert(0, str(ROOT))  # a checkout works without installing
 
-from mmkd.utils.errors import one_line_errors  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
 from mmkd.visualization import plot_bars  # noqa: E402
 
 

@@ -29,13 +29,13 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
 
 from results_table import cell, write_between_markers  # noqa: E402
 
+from mmkd.cli.config import read_config  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
 from mmkd.pruning.measure import (  # noqa: E402
     SUFFIX,
     measure_pruned,
     read_measurements,
 )
-from mmkd.utils.errors import one_line_errors  # noqa: E402
-from mmkd.utils.setup import read_config  # noqa: E402
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

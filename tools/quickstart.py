@@ -32,9 +32,9 @@ from mmengine.config import Config  # noqa: E402
 from mmengine.runner import Runner, find_latest_checkpoint  # noqa: E402
 from torch import nn  # noqa: E402
 
+from mmkd.checkpoints.plain_load import equal_in_plain_mmseg  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
 from mmkd.networks import load_config  # noqa: E402
-from mmkd.testing.plain_load import equal_in_plain_mmseg  # noqa: E402
-from mmkd.utils.errors import one_line_errors  # noqa: E402
 from mmkd.visualization import (  # noqa: E402
     ProgressHook,
     RunHistory,

@@ -22,17 +22,17 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
 from mmengine.config import Config  # noqa: E402
 from mmengine.dist import is_main_process  # noqa: E402
 
-from mmkd.networks import deployed_peer, load_network_weights  # noqa: E402
-from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
-from mmkd.utils.dist import unwrapped  # noqa: E402
-from mmkd.utils.errors import one_line_errors  # noqa: E402
-from mmkd.utils.export import deployed_network  # noqa: E402
-from mmkd.utils.setup import (  # noqa: E402
+from mmkd.checkpoints.export import deployed_network  # noqa: E402
+from mmkd.checkpoints.read import read_checkpoint  # noqa: E402
+from mmkd.cli.arguments import (  # noqa: E402
     add_checkpoint_arguments,
     add_run_arguments,
-    build_runner,
-    load_run_config,
 )
+from mmkd.cli.config import load_run_config  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
+from mmkd.cli.runner import build_runner  # noqa: E402
+from mmkd.networks import deployed_peer, load_network_weights  # noqa: E402
+from mmkd.utils.dist import unwrapped  # noqa: E402
 
 # Visualizer and hook of each repository, and how the hook is switched on.
 DRAWING: dict[str, tuple[str, dict[str, Any]]] = dict(

@@ -19,15 +19,13 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
 from mmengine.config import Config  # noqa: E402
 from mmengine.runner import Runner, find_latest_checkpoint  # noqa: E402
 
-from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
+from mmkd.checkpoints.pretrained import check_pretrained  # noqa: E402
+from mmkd.checkpoints.read import read_checkpoint  # noqa: E402
+from mmkd.cli.arguments import add_run_arguments  # noqa: E402
+from mmkd.cli.config import load_run_config  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
+from mmkd.cli.runner import build_runner  # noqa: E402
 from mmkd.utils.dist import unwrapped  # noqa: E402
-from mmkd.utils.errors import one_line_errors  # noqa: E402
-from mmkd.utils.pretrained import check_pretrained  # noqa: E402
-from mmkd.utils.setup import (  # noqa: E402
-    add_run_arguments,
-    build_runner,
-    load_run_config,
-)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

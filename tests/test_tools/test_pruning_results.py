@@ -11,8 +11,8 @@ import torch
 from mmengine.config import Config
 
 from mmkd.networks import build_network
-from mmkd.testing import toy_classifier, toy_dataset
-from mmkd.testing.masked_networks import mask_at_random
+from mmkd.toys import toy_classifier, toy_dataset
+from tests.support.masked_networks import mask_at_random
 
 pytest.importorskip('mmpretrain')
 

@@ -11,6 +11,7 @@ import torch
 from mmengine.model import ModuleDict
 from torch import nn
 
+from mmkd.checkpoints.read import strip_prefix
 from mmkd.models.distillers.normalization import Renormalize
 from mmkd.models.distillers.sides import (
     build_aux_heads,
@@ -24,7 +25,6 @@ from mmkd.networks import (
     network_dict,
 )
 from mmkd.taps import Taps, Tensors
-from mmkd.utils.checkpoints import strip_prefix
 
 _KEYS = {
     'config', 'checkpoint', 'strict', 'allow_pickle', 'cfg_options', 'peer',
