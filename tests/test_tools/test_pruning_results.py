@@ -158,13 +158,3 @@ def test_mistakes_give_one_line(study, tool, error_line, tmp_path) -> None:
     main = tool('plot_pruning').main
     line = error_line(main, 'norms', tmp_path)
     assert 'FilterNormsHook' in line
-
-
-def test_best_checkpoint_of_a_pruned_run(tmp_path, tool) -> None:
-    newest = tool('run_seeds').newest
-    path = tmp_path / 'best_pruned_accuracy_top1_epoch_9.pth'
-    path.touch()
-    patterns = ('best_accuracy_top1_*', 'best_pruned_accuracy_top1_*')
-    assert newest(tmp_path, *patterns) == path
-    with pytest.raises(FileNotFoundError, match='no file best_mIoU_'):
-        newest(tmp_path, 'best_mIoU_*')

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmkd.registry import HOOKS
-from mmkd.visualization.pruning import read_filter_norms
+from mmkd.results.pruning_curves import read_filter_norms
 from tests.references import pruning as reference
 from tests.support.pruning_runner import CONVS, Record, make_runner
 

@@ -1,15 +1,14 @@
-"""Curves of the peers of a run, from its log of scalars."""
+"""Curves of a run and of its peers, from its log of scalars."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmkd.visualization.curves import Series
-
+Curve = tuple[list[float], list[float]]  # steps, values
 DEPLOYED = 'deployed'
 _NUMBERED = re.compile(r'peer(\d+)')
 
@@ -55,7 +54,7 @@ def read_scalars(path: str | Path) -> list[dict[str, Any]]:
 
 def peer_curves(
     lines: Iterable[Mapping[str, Any]], metric: str
-) -> dict[str, Series]:
+) -> dict[str, Curve]:
     """Return the curve of every peer, in the order of their numbers.
 
     After the peers come auxiliary classifiers, the ensemble and the mean;
@@ -96,7 +95,7 @@ def peer_curves(
     return {name: _series(values[name]) for name in sorted(values, key=_order)}
 
 
-def _series(by_step: Mapping[float, float]) -> Series:
+def _series(by_step: Mapping[float, float]) -> Curve:
     steps = sorted(by_step)
     return steps, [by_step[step] for step in steps]
 
@@ -106,3 +105,15 @@ def _order(name: str) -> tuple[int, int, str]:
     if numbered:
         return 0, int(numbered[1]), name
     return (2 if name == DEPLOYED else 1), 0, name
+
+
+def smoothed(values: Sequence[float], window: int) -> list[float]:
+    """Mean of the last ``window`` values, or of all that there are yet."""
+    if window < 1:
+        raise ValueError(f'smoothed: window={window} must be at least 1')
+    means = []
+    total = 0.0
+    for i, value in enumerate(values):
+        total += value - (values[i - window] if i >= window else 0.0)
+        means.append(total / min(i + 1, window))
+    return means

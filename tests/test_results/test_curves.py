@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from mmkd.visualization import peer_curves, read_scalars
+from mmkd.results.curves import peer_curves, read_scalars, smoothed
 
 METRIC = 'accuracy/top1'
 
@@ -75,3 +76,15 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         read_scalars(path)
     with pytest.raises(KeyError, match='metric="mIoU".*peer0/accuracy/top1'):
         peer_curves([line(1, peer0=1.0)], 'mIoU')
+
+
+def test_smoothed_is_the_mean_of_the_last_values() -> None:
+    values = [4.0, 2.0, 6.0, 8.0, 0.0]
+    expected = [np.mean(values[max(0, i - 2) : i + 1]) for i in range(5)]
+    np.testing.assert_allclose(smoothed(values, 3), expected)
+    assert smoothed([], 3) == []
+
+
+def test_smoothed_refuses_an_empty_window() -> None:
+    with pytest.raises(ValueError, match='window=0'):
+        smoothed([1.0], 0)

@@ -6,8 +6,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mmkd.visualization import ProgressHook, RunHistory, duration, median_step
-from mmkd.visualization.progress import bar, progress_line
+from mmkd.engine.hooks.progress_hook import (
+    ProgressHook,
+    RunHistory,
+    bar,
+    duration,
+    median_step,
+    progress_line,
+)
 
 
 class Terminal(io.StringIO):
