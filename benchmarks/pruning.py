@@ -43,10 +43,10 @@ def cpu_time(function: Callable[[], Any], repeats: int) -> float:
     return 1e3 * median(times)
 
 
-def network(depth: int) -> nn.Module:
+def network(depth: int) -> Any:
     """Return a module whose part ``backbone`` is a CIFAR ResNet."""
     config = dict(type='mmkd.CIFARResNet', depth=depth, shortcut='pad')
-    model = nn.Module()
+    model: Any = nn.Module()
     model.backbone = MODELS.build(config)
     return model.to(memory_format=torch.channels_last).train()
 

@@ -17,8 +17,10 @@ def describe(export: CompactExport) -> list[str]:
             f'{1 - after / before:9.1%}  {unit}'
         )
 
-    row('parameters', *(n / 1e6 for n in done.parameters), 'M')
-    row('FLOPs', *(n / 1e9 for n in export.flops), f'GMACs at {shape}')
+    before, after = (n / 1e6 for n in done.parameters)
+    row('parameters', before, after, 'M')
+    before, after = (n / 1e9 for n in export.flops)
+    row('FLOPs', before, after, f'GMACs at {shape}')
     lines.append(
         f'{"FLOPs, papers count":48}{done.analytic:9.1%}  convolutions only, '
         'zero filters of residual streams as if gone'

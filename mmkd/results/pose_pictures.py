@@ -66,7 +66,7 @@ def picture_poses(
     config = read_config(name)
     check_task(name, config, 'poses')
     chosen, background = chosen_people(config, **people)
-    dataset = data_loader(config, 'val').dataset
+    dataset: Any = data_loader(config, 'val').dataset
     links = dataset.metainfo['skeleton_links']
     _write(pose_columns(networks, chosen, links, background), out)
 
@@ -91,7 +91,7 @@ def _write(
 def read_people(config: Any, start: int, count: int) -> list[dict[str, Any]]:
     """Samples of the validation data."""
     init_default_scope(config.get('default_scope', 'mmpose'))
-    people = data_loader(config, 'val').dataset
+    people: Any = data_loader(config, 'val').dataset
     if count < 1 or not 0 <= start <= len(people) - count:
         raise ValueError(
             f'--start {start} --count {count}: there are {len(people)} '
@@ -119,7 +119,7 @@ def crop_of(person: Mapping[str, Any]) -> np.ndarray:
 
 
 def blank_of(
-    person: Mapping[str, Any], grid: tuple[int, ...] | None
+    person: Mapping[str, Any], grid: tuple[int, int] | None
 ) -> np.ndarray:
     """In place of the crop: grey, or colours shuffled as its patches are."""
     height, width = person['inputs'].shape[1:]
@@ -139,12 +139,13 @@ def in_crop(points: np.ndarray, sample: Any) -> np.ndarray:
     return (points - sample.input_center + 0.5 * scale) / scale * size
 
 
-def puzzle_grid(config: Any) -> tuple[int, ...] | None:
+def puzzle_grid(config: Any) -> tuple[int, int] | None:
     """The grid of a network for puzzles, None of one for joints."""
     decoder = config.model.get('head', {}).get('decoder', {})
     if not str(decoder.get('type')).endswith('JigsawHeatmap'):
         return None
-    return tuple(decoder.get('grid_size', (4, 3)))
+    rows, columns = decoder.get('grid_size', (4, 3))
+    return rows, columns
 
 
 def check_task(name: str, config: Any, task: str) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import statistics
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,12 @@ def rounded(value: Any) -> Any:
     return float(f'{value:.6g}') if isinstance(value, float) else value
 
 
-def saved(run: dict[str, Any], images: str) -> float:
+def saved(run: dict[str, Any], cost: str) -> float:
+    """Return the share of a cost that the compact network saves, in %."""
+    return 100 * (1 - run[f'compact_{cost}'] / run[cost])
+
+
+def saved_time(run: dict[str, Any], images: str) -> float:
     """Return the share of time that the compact network saves, in %."""
     times = run['cpu_ms'][images]
     return 100 * (1 - times['compact'] / times['masked'])
@@ -109,18 +115,10 @@ def make_table(logs: Path, metric: str) -> str:
         row += [column(runs, lambda run: run['compact'][metric])]
         share = statistics.mean(run['zero_weights'] for run in runs)
         row.append(f'{share:.1%}')
-        for after, before in (
-            ('compact_parameters', 'parameters'),
-            ('compact_flops', 'flops'),
-        ):
-            row.append(
-                column(
-                    runs,
-                    lambda run, a=after, b=before: 100 * (1 - run[a] / run[b]),
-                )
-            )
+        for cost in ('parameters', 'flops'):
+            row.append(column(runs, partial(saved, cost=cost)))
         row.append(column(runs, lambda run: 100 * run['analytic_saving']))
-        row += [column(runs, lambda run, n=n: saved(run, n)) for n in images]
+        row += [column(runs, partial(saved_time, images=n)) for n in images]
         rows.append(row)
     lines = '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)
     every = [run for runs in measured.values() for run in runs]

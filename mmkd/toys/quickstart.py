@@ -163,7 +163,7 @@ def varied_scenes(dataset: Any, count: int) -> list[int]:
 
 
 def draw_predictions(
-    networks: Mapping[str, nn.Module], dataset: Any, path: Path
+    networks: Mapping[str, Any], dataset: Any, path: Path
 ) -> None:
     """Sample scenes with the truth and every network's prediction."""
     samples = [dataset[i] for i in varied_scenes(dataset, NUM_PICTURES)]

@@ -10,10 +10,10 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from mmkd.checkpoints import onnx
 from mmkd.checkpoints.export import export_student, save_plain, verify_export
 from mmkd.checkpoints.onnx import export_onnx
 from mmkd.checkpoints.verify import random_inputs, raw_outputs
-from mmkd.utils import onnx_export
 
 
 class Network(nn.Module):
@@ -136,9 +136,9 @@ def test_onnx_gives_the_same(tmp_path):
 @pytest.mark.skipif(not _has_onnx(), reason='onnx is not installed')
 def test_onnx_that_differs_is_refused(tmp_path, monkeypatch):
     network = Network().eval()
-    run = onnx_export._run_onnx
+    run = onnx._run_onnx
     monkeypatch.setattr(
-        onnx_export,
+        onnx,
         '_run_onnx',
         lambda *args: [output * 1.1 for output in run(*args)],
     )
@@ -150,7 +150,7 @@ def test_onnx_that_differs_is_refused(tmp_path, monkeypatch):
 
 def test_missing_onnx_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        onnx_export, 'find_spec', lambda name: name != 'onnxruntime' or None
+        onnx, 'find_spec', lambda name: name != 'onnxruntime' or None
     )
     with pytest.raises(ImportError, match='pip install onnxruntime'):
         export_onnx(Network(), torch.zeros(1), tmp_path / 'x.onnx')
