@@ -8,7 +8,7 @@ checkpoints with ``weights_only=True`` (the default of torch >= 2.6).
 
 from mmengine.config import utils as _config_utils
 
-from mmkd.utils.checkpoints import allow_mmengine_checkpoints
+from mmkd.checkpoints.read import allow_mmengine_checkpoints
 from mmkd.version import __version__
 
 __all__ = ['__version__']

@@ -41,10 +41,10 @@ TASK_MODULES: dict[str, tuple[str, str]] = {
     'STL10': ('mmkd.datasets.stl10', 'mmpretrain'),
     'TinyImageNet': ('mmkd.datasets.tiny_imagenet', 'mmpretrain'),
     'ResNetV1s': ('mmkd.models.backbones.resnet_v1s', 'mmseg'),
-    'SyntheticClsDataset': ('mmkd.testing.cls_dataset', 'mmpretrain'),
-    'SyntheticSegDataset': ('mmkd.testing.seg_dataset', 'mmseg'),
-    'SyntheticPoseDataset': ('mmkd.testing.pose_dataset', 'mmpose'),
-    'SyntheticDetDataset': ('mmkd.testing.det_dataset', 'mmdet'),
+    'SyntheticClsDataset': ('mmkd.toys.cls_dataset', 'mmpretrain'),
+    'SyntheticSegDataset': ('mmkd.toys.seg_dataset', 'mmseg'),
+    'SyntheticPoseDataset': ('mmkd.toys.pose_dataset', 'mmpose'),
+    'SyntheticDetDataset': ('mmkd.toys.det_dataset', 'mmdet'),
 }
 
 _PIP_NAMES = dict(
@@ -113,9 +113,9 @@ def _child(parent: root.Registry, *locations: str) -> TaskRegistry:
 
 MODELS = _child(root.MODELS, 'mmkd.models')
 MODEL_WRAPPERS = _child(root.MODEL_WRAPPERS, 'mmkd.models')
-DATASETS = _child(root.DATASETS, 'mmkd.datasets', 'mmkd.testing')
+DATASETS = _child(root.DATASETS, 'mmkd.datasets', 'mmkd.toys')
 DATA_SAMPLERS = _child(root.DATA_SAMPLERS, 'mmkd.datasets')
-TRANSFORMS = _child(root.TRANSFORMS, 'mmkd.datasets', 'mmkd.testing')
+TRANSFORMS = _child(root.TRANSFORMS, 'mmkd.datasets', 'mmkd.toys')
 HOOKS = _child(root.HOOKS, 'mmkd.engine')
 LOOPS = _child(root.LOOPS, 'mmkd.engine')
 OPTIM_WRAPPERS = _child(root.OPTIM_WRAPPERS, 'mmkd.engine')

@@ -18,7 +18,7 @@ from mmkd.networks import (
     load_network_weights,
     network_dict,
 )
-from mmkd.testing import toy_classifier, toy_network, toy_segmentor
+from mmkd.toys import toy_classifier, toy_network, toy_segmentor
 
 PSPNET = 'mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py'
 RESNET = 'mmpretrain::resnet/resnet18_8xb16_cifar10.py'

@@ -73,7 +73,7 @@ def test_no_custom_imports_needed(scope: str | None) -> None:
 def test_import_is_light() -> None:
     printed = run_python(f"""
         import sys
-        import mmkd, mmkd.models, mmkd.datasets, mmkd.engine, mmkd.testing
+        import mmkd, mmkd.models, mmkd.datasets, mmkd.engine, mmkd.toys
         heavy = {REPOSITORIES!r}
         print([name for name in heavy if name in sys.modules])
     """)

@@ -17,14 +17,14 @@ ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / 'mmkd' / '__init__.py').is_file():
     sys.path.insert(0, str(ROOT))  # a checkout works without installing
 
-from mmkd.utils.errors import one_line_errors  # noqa: E402
-from mmkd.utils.export import ExportReport, export_student  # noqa: E402
-from mmkd.utils.setup import (  # noqa: E402
+from mmkd.checkpoints.export import ExportReport, export_student  # noqa: E402
+from mmkd.cli.arguments import (  # noqa: E402
     add_checkpoint_arguments,
     add_config_arguments,
     add_input_shape,
-    read_config,
 )
+from mmkd.cli.config import read_config  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

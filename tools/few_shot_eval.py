@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / 'mmkd' / '__init__.py').is_file():
     sys.path.insert(0, str(ROOT))  # a checkout works without installing
 
-from mmkd.evaluation.arguments import (  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
+from mmkd.cli.transfer import (  # noqa: E402
     add_transfer_arguments,
     read_data_config,
     transfer_network,
@@ -35,7 +36,6 @@ from mmkd.evaluation.few_shot import (  # noqa: E402
     FewShotResult,
     few_shot_eval,
 )
-from mmkd.utils.errors import one_line_errors  # noqa: E402
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -24,7 +24,8 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
 
 from mmengine.runner import set_random_seed  # noqa: E402
 
-from mmkd.evaluation.arguments import (  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
+from mmkd.cli.transfer import (  # noqa: E402
     add_transfer_arguments,
     read_data_config,
     transfer_network,
@@ -41,7 +42,6 @@ from mmkd.evaluation.linear_eval import (  # noqa: E402
     LinearResult,
     linear_eval,
 )
-from mmkd.utils.errors import one_line_errors  # noqa: E402
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

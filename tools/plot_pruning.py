@@ -20,16 +20,18 @@ ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / 'mmkd' / '__init__.py').is_file():
     sys.path.insert(0, str(ROOT))  # a checkout works without installing
 
+from mmkd.cli.arguments import add_allow_pickle  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
 from mmkd.pruning.measure import read_measurements  # noqa: E402
-from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
-from mmkd.utils.errors import one_line_errors  # noqa: E402
-from mmkd.utils.setup import add_allow_pickle  # noqa: E402
+from mmkd.results.pruning_curves import (  # noqa: E402
+    read_filter_norms,
+    read_zero_shares,
+    tradeoff_points,
+)
 from mmkd.visualization.pruning import (  # noqa: E402
     plot_filter_norms,
     plot_tradeoff,
     plot_zero_shares,
-    read_filter_norms,
-    tradeoff_points,
 )
 
 
@@ -84,14 +86,7 @@ def draw_zeros(args: argparse.Namespace) -> None:
     shares = {}
     for text in args.checkpoints:
         name, _, path = text.rpartition('=')
-        state = read_checkpoint(path, allow_pickle=args.allow_pickle)
-        found = {
-            key.removesuffix('.weight'): float(
-                (value.flatten(1) == 0).all(1).double().mean()
-            )
-            for key, value in state['state_dict'].items()
-            if value.ndim == 4 and key.endswith('.weight')
-        }
+        found = read_zero_shares(path, allow_pickle=args.allow_pickle)
         name = name or Path(path).stem
         shares[name] = found
         mean = sum(found.values()) / max(len(found), 1)

@@ -11,7 +11,6 @@ The values are those of the last checkpoints on the test data.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / 'mmkd' / '__init__.py').is_file():
     sys.path.insert(0, str(ROOT))  # a checkout works without installing
 
-from mmkd.utils.errors import one_line_errors  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
+from mmkd.results.runs import last_values  # noqa: E402
 from mmkd.visualization import plot_bars  # noqa: E402
 
 
@@ -35,27 +35,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--out', default='bars.png', help='PNG file')
     parser.add_argument('--traceback', action='store_true')
     return parser.parse_args(argv)
-
-
-def last_values(folder: Path, metric: str) -> list[float]:
-    """Return the metric of every seed's last checkpoint."""
-    values = []
-    for path in sorted(folder.glob('seed*.jsonl')):
-        lines = [json.loads(text) for text in path.read_text().splitlines()]
-        found = [line for line in lines if line.get('test') == 'last']
-        if not found or metric not in found[0]:
-            known = sorted(found[0]) if found else 'no test'
-            raise KeyError(
-                f'{path} has no test of the last checkpoint with --metric '
-                f'{metric}: {known}'
-            )
-        values.append(found[0][metric])
-    if not values:
-        raise FileNotFoundError(
-            f'"{folder}" has no seed*.jsonl: run tools/run_seeds.py with this '
-            'config first, or correct the name'
-        )
-    return values
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / 'mmkd' / '__init__.py').is_file():
     sys.path.insert(0, str(ROOT))  # a checkout works without installing
 
+from mmkd.cli.errors import one_line_errors  # noqa: E402
 from mmkd.models.pretrainers.publish import publish_backbone  # noqa: E402
-from mmkd.utils.errors import one_line_errors  # noqa: E402
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -9,15 +9,11 @@ loaded by plain mmsegmentation.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
 
 ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / 'mmkd' / '__init__.py').is_file():
@@ -27,43 +23,9 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
 os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
 
 import torch  # noqa: E402
-from mmengine.analysis import get_model_complexity_info  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.runner import Runner, find_latest_checkpoint  # noqa: E402
-from torch import nn  # noqa: E402
 
-from mmkd.networks import load_config  # noqa: E402
-from mmkd.testing.plain_load import equal_in_plain_mmseg  # noqa: E402
-from mmkd.utils.errors import one_line_errors  # noqa: E402
-from mmkd.visualization import (  # noqa: E402
-    ProgressHook,
-    RunHistory,
-    colour_map,
-    duration,
-    median_step,
-    plot_curves,
-    plot_panels,
-    smoothed,
-)
-
-STAGES = {
-    'teacher': 'teacher',
-    'student': 'student alone',
-    'cirkd': 'student + CIRKD',
-}
-NUM_PICTURES = 5
-
-
-@dataclass
-class Result:
-    """One line of the table, and the history behind it."""
-
-    title: str
-    miou: float
-    parameters: int
-    multiply_adds: int
-    step_seconds: float
-    history: RunHistory
+from mmkd.cli.errors import one_line_errors  # noqa: E402
+from mmkd.toys.quickstart import Options, Result, run  # noqa: E402
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -84,232 +46,26 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def stage_config(name: str, args: argparse.Namespace) -> Config:
-    """The config of a stage, with this run's folder, length and seed."""
-    if not args.length > 0:
-        raise ValueError(f'--length {args.length} must be more than 0')
-    config = load_config(str(ROOT / 'configs' / 'quickstart' / f'{name}.py'))
-    config.work_dir = str(Path(args.work_dir) / name)
-    config.randomness.seed = args.seed
-    for part, key in (
-        (config.train_cfg, 'max_iters'),
-        (config.train_cfg, 'val_interval'),
-        (config.default_hooks.checkpoint, 'interval'),
-        *((scheduler, 'end') for scheduler in config.param_scheduler),
-    ):
-        part[key] = max(2, round(part[key] * args.length))
-    if name == 'cirkd':
-        config.model.teacher.checkpoint = find_latest_checkpoint(
-            str(Path(args.work_dir) / 'teacher')
-        )
-    return config
-
-
-def train(
-    config: Config, title: str, label: str, console: TextIO
-) -> tuple[nn.Module, Result, Runner]:
-    """Train and test one network as tools/train.py and test.py do."""
-    runner = Runner.from_cfg(config)
-    progress = ProgressHook(label, console, 'loss_ce', 'mIoU')
-    runner.register_hook(progress)
-    runner.train()
-    miou = float(runner.test()['mIoU'])
-    network = getattr(runner.model, 'deployed', runner.model).eval()
-    cost = get_model_complexity_info(
-        network, (3, *config.crop), show_table=False, show_arch=False
-    )
-    result = Result(
-        title=title,
-        miou=miou,
-        parameters=sum(p.numel() for p in network.parameters()),
-        multiply_adds=int(cost['flops']),
-        step_seconds=median_step(progress.history),
-        history=progress.history,
-    )
-    return network, result, runner
-
-
-def format_table(results: Sequence[Result]) -> str:
-    """The comparison as text."""
-    lines = [
-        f'{"":<16}  {"test mIoU":>9}  {"parameters":>10}  '
-        f'{"multiply-adds":>13}  {"s per step":>10}'
-    ]
-    lines += [
-        f'{r.title:<16}  {r.miou:>7.2f} %  {r.parameters / 1e6:>8.3f} M  '
-        f'{r.multiply_adds / 1e6:>11.1f} M  {r.step_seconds:>10.3f}'
-        for r in results
-    ]
-    return '\n'.join(lines)
-
-
-def verdict(teacher: Result, alone: Result, distilled: Result) -> str:
-    """What distillation did in this run, better or not."""
-    gap = teacher.miou - alone.miou
-    gain = distilled.miou - alone.miou
-    if gap <= 0:
-        return (
-            'The teacher is not better than the student alone '
-            f'({gap:+.2f} points), so there was little to distil; CIRKD '
-            f'student: {gain:+.2f} points.'
-        )
-    if gain <= 0:
-        return (
-            'In this run the CIRKD student is NOT better than the student '
-            f'alone: {gain:+.2f} points.'
-        )
-    return (
-        f'The CIRKD student is {gain:.2f} points better than the student '
-        f'alone, {gain / gap:.0%} of the gap to the teacher.'
-    )
-
-
-def varied_scenes(dataset: Any, count: int) -> list[int]:
-    """The first scenes that each show a class not shown before."""
-    chosen: list[int] = []
-    shown: set[int] = set()
-    for i in range(len(dataset)):
-        truth = dataset[i]['data_samples'].gt_sem_seg.data
-        classes = set(truth.unique().tolist())
-        if classes - shown:
-            chosen.append(i)
-            shown |= classes
-    rest = [i for i in range(len(dataset)) if i not in chosen]
-    return sorted((chosen + rest)[:count])
-
-
-def draw_predictions(
-    networks: Mapping[str, nn.Module], dataset: Any, path: Path
-) -> None:
-    """Sample scenes with the truth and every network's prediction."""
-    samples = [dataset[i] for i in varied_scenes(dataset, NUM_PICTURES)]
-    palette = dataset.metainfo['palette']
-    columns = {
-        'scene': [
-            s['inputs'].flip(0).permute(1, 2, 0).numpy() for s in samples
-        ],
-        'truth': [
-            colour_map(s['data_samples'].gt_sem_seg.data[0].numpy(), palette)
-            for s in samples
-        ],
-    }
-    for title, network in networks.items():
-        with torch.no_grad():
-            found = network.test_step(
-                dict(
-                    inputs=[s['inputs'] for s in samples],
-                    data_samples=[s['data_samples'].clone() for s in samples],
-                )
-            )
-        columns[title] = [
-            colour_map(f.pred_sem_seg.data[0].cpu().numpy(), palette)
-            for f in found
-        ]
-    classes = dataset.metainfo['classes']
-    plot_panels(columns, path, legend=dict(zip(classes, palette, strict=True)))
-
-
-def draw_curves(results: Sequence[Result], path: Path) -> None:
-    """Validation mIoU and cross entropy in training."""
-    histories = {r.title: r.history for r in results}
-    plot_curves(
-        {
-            'validation mIoU (%)': {
-                title: (h.val_iterations, h.val_metric)
-                for title, h in histories.items()
-            },
-            'training cross entropy (mean of 30 steps)': {
-                title: (h.iterations, smoothed(h.task_loss, 30))
-                for title, h in histories.items()
-            },
-        },
-        path,
-    )
-
-
-def write_student_config(config: Config, path: Path) -> None:
-    """The network alone, for mmsegmentation."""
-    Config(dict(default_scope='mmseg', model=config.model)).dump(path)
-
-
-def run(args: argparse.Namespace, console: TextIO) -> list[Result]:
-    folder = Path(args.work_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
-
-    def say(text: str) -> None:
-        console.write(f'{text}\n')
-        console.flush()
-
-    say(
-        'quickstart: synthetic segmentation, 8 classes, 96x96 pixels\n'
-        f'3 networks on {torch.get_num_threads()} thread(s); about 5 minutes '
-        f'on one free core; details: {folder / "quickstart.log"}'
-    )
-    networks: dict[str, nn.Module] = {}
-    results: list[Result] = []
-    for number, (name, title) in enumerate(STAGES.items(), start=1):
-        config = stage_config(name, args)
-        label = f'{number}/{len(STAGES)} {title:<15}'
-        network, result, runner = train(config, title, label, console)
-        networks[title] = network
-        results.append(result)
-        say(
-            f'{label}  {config.train_cfg.max_iters} steps in '
-            f'{duration(60 * result.history.minutes)}, test mIoU '
-            f'{result.miou:.2f} %'
-        )
-
-    draw_predictions(
-        networks, runner.test_dataloader.dataset, folder / 'predictions.png'
-    )
-    draw_curves(results, folder / 'curves.png')
-    plain_config = folder / 'student.py'
-    write_student_config(stage_config('student', args), plain_config)
-    weights = folder / 'cirkd' / 'student.pth'
-    same = equal_in_plain_mmseg(network, plain_config, weights)
-    conclusion = verdict(*results)
-    report = dict(
-        seed=args.seed,
-        torch=torch.__version__,
-        threads=torch.get_num_threads(),
-        minutes=(time.perf_counter() - start) / 60,
-        conclusion=conclusion,
-        plain_mmseg_outputs_equal=same,
-        networks={
-            name: asdict(result)
-            for name, result in zip(STAGES, results, strict=True)
-        },
-    )
-    (folder / 'results.json').write_text(json.dumps(report, indent=1))
-    say(f'\n{format_table(results)}\n\n{conclusion}')
-    say('One seed, 200 test scenes: try --seed 1, 2, ... for the spread.')
-    say(
-        f'{weights} loads strictly in plain mmsegmentation (with '
-        f'{plain_config}, without mmkd); outputs '
-        + ('are equal.' if same else 'DIFFER: please report this.')
-    )
-    say(
-        f'\nwritten to {folder}: curves.png, predictions.png, results.json '
-        f'({duration(time.perf_counter() - start)} in all)'
-    )
-    return results
-
-
 def main(argv: Sequence[str] | None = None) -> list[Result]:
     args = parse_args(argv)
     if 'OMP_NUM_THREADS' not in os.environ:
         # Two threads of a small machine often share one core and are then
         # slower than one.
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
-    Path(args.work_dir).mkdir(parents=True, exist_ok=True)
-    log = Path(args.work_dir) / 'quickstart.log'
+    options = Options(
+        ROOT / 'configs' / 'quickstart',
+        Path(args.work_dir),
+        args.seed,
+        args.length,
+    )
+    options.work_dir.mkdir(parents=True, exist_ok=True)
+    log = options.work_dir / 'quickstart.log'
     console = sys.stdout
     with one_line_errors(full=args.traceback):
         # Left open: mmengine's loggers keep the stream until the end.
         quiet = log.open('w', encoding='utf-8', buffering=1)
         with redirect_stdout(quiet), redirect_stderr(quiet):
-            return run(args, console)
+            return run(options, console)
 
 
 if __name__ == '__main__':

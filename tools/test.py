@@ -9,7 +9,6 @@ and so may the checkpoint. Teachers are not built and not needed.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,31 +21,23 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
 from mmengine.config import Config  # noqa: E402
 from mmengine.dist import is_main_process  # noqa: E402
 
-from mmkd.networks import deployed_peer, load_network_weights  # noqa: E402
-from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
-from mmkd.utils.dist import unwrapped  # noqa: E402
-from mmkd.utils.errors import one_line_errors  # noqa: E402
-from mmkd.utils.export import deployed_network  # noqa: E402
-from mmkd.utils.setup import (  # noqa: E402
+from mmkd.checkpoints.export import deployed_network  # noqa: E402
+from mmkd.checkpoints.read import read_checkpoint  # noqa: E402
+from mmkd.cli.arguments import (  # noqa: E402
     add_checkpoint_arguments,
     add_run_arguments,
-    build_runner,
-    load_run_config,
 )
-
-# Visualizer and hook of each repository, and how the hook is switched on.
-DRAWING: dict[str, tuple[str, dict[str, Any]]] = dict(
-    mmseg=('SegLocalVisualizer', dict(type='SegVisualizationHook', draw=True)),
-    mmdet=('DetLocalVisualizer', dict(type='DetVisualizationHook', draw=True)),
-    mmpretrain=(
-        'UniversalVisualizer',
-        dict(type='VisualizationHook', enable=True),
-    ),
-    mmpose=(
-        'PoseLocalVisualizer',
-        dict(type='PoseVisualizationHook', enable=True),
-    ),
+from mmkd.cli.config import load_run_config  # noqa: E402
+from mmkd.cli.errors import one_line_errors  # noqa: E402
+from mmkd.cli.runner import build_runner  # noqa: E402
+from mmkd.cli.testing import (  # noqa: E402
+    augment,
+    draw_predictions,
+    write_metrics,
+    write_predictions,
 )
+from mmkd.networks import deployed_peer, load_network_weights  # noqa: E402
+from mmkd.utils.dist import unwrapped  # noqa: E402
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -96,60 +87,6 @@ def apply_arguments(
         draw_predictions(config, args.show_dir)
     if args.tta:
         augment(config)
-
-
-def write_predictions(config: Config, out: str) -> None:
-    suffix = Path(out).suffix
-    if suffix not in ('.json', '.pkl', '.pickle'):
-        raise ValueError(
-            f'--out {out}: end the name in .json for the metrics or in .pkl '
-            'for the predictions'
-        )
-    if suffix != '.json':
-        evaluators = config.test_evaluator
-        if not isinstance(evaluators, (list, tuple)):
-            evaluators = [evaluators]
-        dump = dict(type='DumpResults', out_file_path=out)
-        config.test_evaluator = [*evaluators, dump]
-
-
-def draw_predictions(config: Config, folder: str) -> None:
-    scope = config.model['_scope_']
-    if scope not in DRAWING:
-        raise ValueError(
-            f'--show-dir: a network of {scope} cannot be drawn; use '
-            f'{", ".join(DRAWING)}'
-        )
-    visualizer, hook = DRAWING[scope]
-    hook = dict(hook, _scope_=scope, interval=1)
-    if scope in ('mmpretrain', 'mmpose'):
-        hook['out_dir'] = folder
-    config.setdefault('default_hooks', {})
-    config.default_hooks.visualization = hook
-    config.visualizer = dict(
-        type=visualizer,
-        _scope_=scope,
-        name='visualizer',
-        save_dir=folder,
-        vis_backends=[dict(type='LocalVisBackend')],
-    )
-
-
-def augment(config: Config) -> None:
-    for key in ('tta_model', 'tta_pipeline'):
-        if config.get(key) is None:
-            raise KeyError(f'--tta: the config has no {key}')
-    config.test_dataloader.dataset.pipeline = config.tta_pipeline
-    config.model = dict(config.tta_model, module=config.model)
-
-
-def write_metrics(metrics: dict[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    plain = {
-        name: value.item() if hasattr(value, 'item') else value
-        for name, value in metrics.items()
-    }
-    path.write_text(json.dumps(plain, indent=2) + '\n')
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:

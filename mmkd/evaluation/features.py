@@ -14,14 +14,14 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmkd.checkpoints.export import deployed_network
+from mmkd.checkpoints.read import read_checkpoint
 from mmkd.networks import (
     build_network,
     deployed_peer,
     freeze,
     load_network_weights,
 )
-from mmkd.utils.checkpoints import read_checkpoint
-from mmkd.utils.export import deployed_network
 
 SPLITS = ('train', 'val', 'test')
 

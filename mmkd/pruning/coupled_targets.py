@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from mmkd.checkpoints.verify import random_inputs
 from mmkd.pruning.compaction.coupled import (
     CoupledGroup,
     follow_channels,
@@ -14,7 +15,6 @@ from mmkd.pruning.compaction.coupled import (
 )
 from mmkd.pruning.scores import num_pruned
 from mmkd.pruning.targets import Target
-from mmkd.utils.raw_outputs import random_inputs
 
 
 def couple_targets(

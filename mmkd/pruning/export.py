@@ -17,6 +17,10 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from mmkd.checkpoints.export import deployed_network
+from mmkd.checkpoints.onnx import export_onnx
+from mmkd.checkpoints.read import read_checkpoint
+from mmkd.checkpoints.verify import random_inputs
 from mmkd.networks import build_network, deployed_peer, load_network_weights
 from mmkd.pruning import standalone_loader
 from mmkd.pruning.compact_config import compact_config
@@ -30,10 +34,6 @@ from mmkd.pruning.compaction.verify import CompactionError, relative_error
 from mmkd.pruning.plain import as_json, as_plain
 from mmkd.pruning.promises import missing_zeros
 from mmkd.pruning.recalibration import recalibrate_batch_norm
-from mmkd.utils.checkpoints import read_checkpoint
-from mmkd.utils.export import deployed_network
-from mmkd.utils.onnx_export import export_onnx
-from mmkd.utils.raw_outputs import random_inputs
 from mmkd.version import __version__
 
 

@@ -14,6 +14,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from mmkd.checkpoints.verify import random_inputs
 from mmkd.evaluation.features import frozen_network
 from mmkd.pruning.compaction.constants import zero_filters
 from mmkd.pruning.compaction.cost import count_flops, cpu_times
@@ -21,7 +22,6 @@ from mmkd.pruning.compaction.forward import choose_forward
 from mmkd.pruning.compaction.modules import convolutions
 from mmkd.pruning.export import export_compact
 from mmkd.pruning.standalone_loader import load
-from mmkd.utils.raw_outputs import random_inputs
 
 SUFFIX = '_pruning.json'
 

@@ -9,7 +9,7 @@ _PACKAGES = (
     'engine',
     'evaluation',
     'models',
-    'testing',
+    'toys',
     'visualization',
 )
 

@@ -73,15 +73,3 @@ def plot_curves(
     fullest = max(axes, key=lambda axis: len(axis.get_lines()))
     fullest.legend(frameon=False)
     figure.savefig(path, dpi=120)
-
-
-def smoothed(values: Sequence[float], window: int) -> list[float]:
-    """Mean of the last ``window`` values, or of all that there are yet."""
-    if window < 1:
-        raise ValueError(f'smoothed: window={window} must be at least 1')
-    means = []
-    total = 0.0
-    for i, value in enumerate(values):
-        total += value - (values[i - window] if i >= window else 0.0)
-        means.append(total / min(i + 1, window))
-    return means

@@ -14,9 +14,9 @@ from mmengine.runner import Runner
 from PIL import Image
 
 pytest.importorskip('mmseg')
+from mmkd.checkpoints.read import read_checkpoint  # noqa: E402
 from mmkd.networks import build_network, load_config  # noqa: E402
 from mmkd.registry import MODELS  # noqa: E402
-from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'cirkd'

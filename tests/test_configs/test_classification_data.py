@@ -13,8 +13,8 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 pytest.importorskip('mmpretrain')
+from benchmarks.measure.data import write_noise_archive  # noqa: E402
 from mmkd.registry import MODELS  # noqa: E402
-from mmkd.testing.data_benchmark import write_noise_archive  # noqa: E402
 
 FOLDER = Path(__file__).parents[2] / 'configs' / '_base_' / 'datasets'
 

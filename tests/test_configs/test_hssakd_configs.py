@@ -16,7 +16,7 @@ from mmpretrain.structures import DataSample  # noqa: E402
 
 from mmkd.networks import build_network  # noqa: E402
 from mmkd.registry import MODELS  # noqa: E402
-from mmkd.testing.references.hssakd import learning_rate  # noqa: E402
+from tests.references.hssakd import learning_rate  # noqa: E402
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'hssakd'
 NAMES = sorted(path.stem for path in FOLDER.glob('*.py'))

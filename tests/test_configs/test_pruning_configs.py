@@ -20,7 +20,7 @@ from mmkd.networks import build_network  # noqa: E402
 from mmkd.pruning import find_targets, num_pruned, zero_counts  # noqa: E402
 from mmkd.pruning.coupled_targets import planned_zeros  # noqa: E402
 from mmkd.registry import HOOKS, MODELS  # noqa: E402
-from mmkd.testing import toy_dataset  # noqa: E402
+from mmkd.toys import toy_dataset  # noqa: E402
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'soft_filter_pruning'
 NAMES = sorted(path.stem for path in FOLDER.glob('*.py'))

@@ -15,7 +15,7 @@ pytest.importorskip('mmpretrain')
 from mmkd.evaluation.features import collect_features, data_loader  # noqa: E402
 from mmkd.networks import build_network  # noqa: E402
 from mmkd.registry import DATASETS  # noqa: E402
-from mmkd.testing import toy_classifier  # noqa: E402
+from mmkd.toys import toy_classifier  # noqa: E402
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / '_base_' / 'datasets'
 NAMES = ['stl10', 'tiny_imagenet']

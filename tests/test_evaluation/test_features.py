@@ -17,7 +17,7 @@ from mmkd.evaluation.features import (
     frozen_network,
 )
 from mmkd.networks import build_network
-from mmkd.testing import toy_classifier, toy_dataset, toy_segmentor
+from mmkd.toys import toy_classifier, toy_dataset, toy_segmentor
 
 pytest.importorskip('mmpretrain')
 

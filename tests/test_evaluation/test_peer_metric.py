@@ -16,7 +16,7 @@ from torch import distributed, multiprocessing
 from mmkd.evaluation import PeerMetric
 from mmkd.networks import build_network
 from mmkd.registry import DATASETS
-from mmkd.testing import toy_batch, toy_dataset, toy_network
+from mmkd.toys import toy_batch, toy_dataset, toy_network
 
 NAMES = ('peer0', 'peer1', 'ensemble')
 METRICS: dict[str, dict[str, Any]] = dict(

@@ -11,8 +11,8 @@ from mmengine.registry import DefaultScope
 
 from mmkd.networks import build_network
 from mmkd.pruning import compact
-from mmkd.testing import toy_classifier
-from mmkd.testing.masked_networks import mask_at_random
+from mmkd.toys import toy_classifier
+from tests.support.masked_networks import mask_at_random
 
 pytest.importorskip('mmpretrain')
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from mmkd.networks import build_network
-from mmkd.testing import toy_detector, toy_pose_estimator, toy_segmentor
-from mmkd.testing.masked_networks import mask_at_random
+from mmkd.toys import toy_detector, toy_pose_estimator, toy_segmentor
+from tests.support.masked_networks import mask_at_random
 
 
 def classifier(in_channels: int, **backbone: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from mmkd.pruning import (
     weight_mask,
 )
 from mmkd.pruning.masks import HARD, KEPT, SOFT
-from mmkd.testing.references import pruning as reference
+from tests.references import pruning as reference
 
 RATES = (0.0, 0.1, 0.3, 0.5, 0.75)
 

@@ -7,7 +7,7 @@ import pytest
 
 from mmkd.pruning import METHODS, PruningSchedule, alpha_at, rate_at
 from mmkd.pruning import hard_ratio_at as hard_at
-from mmkd.testing.references import pruning as reference
+from tests.references import pruning as reference
 
 LENGTHS = (100, 200)
 EXACT = dict(rtol=0, atol=1e-12)

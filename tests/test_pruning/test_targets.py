@@ -6,11 +6,11 @@ import pytest
 import torch
 from mmengine.registry import MODELS, DefaultScope
 from torch import nn
-from toy_cohort import build_cohort
-from toy_runner import SCOPES
 
 from mmkd.pruning import find_norm, find_targets, zero_counts
-from mmkd.testing import TASKS, toy_network
+from mmkd.toys import TASKS, toy_network
+from tests.support.toy_cohort import build_cohort
+from tests.support.toy_runner import SCOPES
 
 
 def build(config, scope: str = 'mmpretrain') -> nn.Module:

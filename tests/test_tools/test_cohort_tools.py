@@ -10,11 +10,11 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from mmkd.checkpoints.export import export_student
+from mmkd.checkpoints.verify import raw_outputs
 from mmkd.networks import build_network
 from mmkd.registry import MODELS
-from mmkd.testing import TASKS, toy_batch, toy_dataset, toy_network
-from mmkd.utils.export import export_student
-from mmkd.utils.raw_outputs import raw_outputs
+from mmkd.toys import TASKS, toy_batch, toy_dataset, toy_network
 
 LOGITS = dict(
     classification='head.fc',

@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from mmkd.networks import build_network
 from mmkd.registry import MODELS
-from mmkd.testing import toy_batch
+from mmkd.toys import toy_batch
 
 
 @pytest.fixture

@@ -37,33 +37,6 @@ def test_filter_takes_paths_and_classes(toy, tool, capsys):
     ]
 
 
-def test_listed_paths_are_taps(toy, tool):
-    from mmkd.networks import build_network
-    from mmkd.taps import find_module
-
-    module = tool('list_taps')
-    network = build_network(str(toy.student))
-    rows, _ = module.list_modules(str(toy.student), (3, 32, 32))
-    assert len(rows) > 50
-    for row in rows:
-        assert type(find_module(network, row.path)).__name__ == row.kind
-
-
-def test_runs_on_the_cpu_where_meta_fails(toy, tool, monkeypatch):
-    module = tool('list_taps')
-    run = module.run
-
-    def fail_on_meta(network, inputs):
-        if inputs.is_meta:
-            raise NotImplementedError
-        return run(network, inputs)
-
-    wanted, _ = module.list_modules(str(toy.student), (3, 32, 32))
-    monkeypatch.setattr(module, 'run', fail_on_meta)
-    found, _ = module.list_modules(str(toy.student), (3, 32, 32))
-    assert found == wanted
-
-
 @pytest.mark.parametrize('shape', [('4', '32', '32')])
 def test_wrong_input_gives_one_line(toy, tool, error_line, shape):
     line = error_line(

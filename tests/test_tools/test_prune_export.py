@@ -13,14 +13,14 @@ from mmengine.config import Config
 from mmkd.networks import build_network
 from mmkd.pruning import standalone_loader
 from mmkd.registry import MODELS
-from mmkd.testing import (
+from mmkd.toys import (
     toy_classifier,
     toy_dataset,
     toy_detector,
     toy_pose_estimator,
     toy_segmentor,
 )
-from mmkd.testing.masked_networks import mask_at_random
+from tests.support.masked_networks import mask_at_random
 
 # Runs in a process where `import mmkd` fails.
 PROGRAM = """

@@ -11,8 +11,8 @@ import torch
 from mmengine.config import Config
 
 from mmkd.networks import build_network
-from mmkd.testing import toy_classifier, toy_dataset
-from mmkd.testing.masked_networks import mask_at_random
+from mmkd.toys import toy_classifier, toy_dataset
+from tests.support.masked_networks import mask_at_random
 
 pytest.importorskip('mmpretrain')
 
@@ -158,13 +158,3 @@ def test_mistakes_give_one_line(study, tool, error_line, tmp_path) -> None:
     main = tool('plot_pruning').main
     line = error_line(main, 'norms', tmp_path)
     assert 'FilterNormsHook' in line
-
-
-def test_best_checkpoint_of_a_pruned_run(tmp_path, tool) -> None:
-    newest = tool('run_seeds').newest
-    path = tmp_path / 'best_pruned_accuracy_top1_epoch_9.pth'
-    path.touch()
-    patterns = ('best_accuracy_top1_*', 'best_pruned_accuracy_top1_*')
-    assert newest(tmp_path, *patterns) == path
-    with pytest.raises(FileNotFoundError, match='no file best_mIoU_'):
-        newest(tmp_path, 'best_mIoU_*')

@@ -11,7 +11,7 @@ from mmengine.fileio import load
 
 from mmkd.networks import build_network
 from mmkd.registry import TRANSFORMS
-from mmkd.testing import toy_segmentor
+from mmkd.toys import toy_segmentor
 
 
 @pytest.fixture

@@ -10,10 +10,9 @@ import pytest
 import torch
 
 pytest.importorskip('mmpretrain')
-from hssakd_toy import config, method, network  # noqa: E402
-
 from mmkd.networks import build_network  # noqa: E402
 from mmkd.registry import MODELS  # noqa: E402
+from tests.support.hssakd_toy import config, method, network  # noqa: E402
 
 Refused = Callable[..., str]
 

@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config
 
 from mmkd.networks import build_network
-from mmkd.testing import toy_classifier, toy_dataset
+from mmkd.toys import toy_classifier, toy_dataset
 
 pytest.importorskip('mmpretrain')
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmkd.testing.references import hsjp
 from mmkd.utils.patch_grid import (
     check_grid,
     check_permutation,
@@ -15,6 +14,7 @@ from mmkd.utils.patch_grid import (
     slot_centres,
     true_slots,
 )
+from tests.references import hsjp
 
 GRIDS = [((2, 2), (8, 8)), ((4, 3), (9, 8)), ((1, 5), (10, 2))]
 

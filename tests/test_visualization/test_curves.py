@@ -6,19 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmkd.visualization import plot_curves, smoothed
-
-
-def test_smoothed_is_the_mean_of_the_last_values() -> None:
-    values = [4.0, 2.0, 6.0, 8.0, 0.0]
-    expected = [np.mean(values[max(0, i - 2) : i + 1]) for i in range(5)]
-    np.testing.assert_allclose(smoothed(values, 3), expected)
-    assert smoothed([], 3) == []
-
-
-def test_smoothed_refuses_an_empty_window() -> None:
-    with pytest.raises(ValueError, match='window=0'):
-        smoothed([1.0], 0)
+from mmkd.visualization import plot_curves
 
 
 def test_curves_are_drawn_in_their_colours(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
@@ -12,18 +11,7 @@ from mmkd.visualization.pruning import (
     plot_filter_norms,
     plot_tradeoff,
     plot_zero_shares,
-    read_filter_norms,
-    tradeoff_points,
 )
-
-
-def write(folder: Path, epochs: dict[int, list[float]]) -> None:
-    folder.mkdir(parents=True)
-    lines = [
-        json.dumps(dict(epoch=epoch, norms=dict(conv1=norms)))
-        for epoch, norms in epochs.items()
-    ]
-    (folder / 'filter_norms.jsonl').write_text('\n'.join(lines) + '\n')
 
 
 def colours(path: Path) -> np.ndarray:
@@ -33,15 +21,6 @@ def colours(path: Path) -> np.ndarray:
 
 def near(path: Path, colour: tuple[int, int, int]) -> int:
     return int((np.abs(colours(path) - colour).max(1) < 70).sum())
-
-
-def test_later_parts_of_a_resumed_run_count(tmp_path: Path) -> None:
-    write(tmp_path / '1', {1: [1.0, 2.0], 2: [3.0, 4.0]})
-    write(tmp_path / '2', {2: [5.0, 6.0], 3: [7.0, 8.0]})
-    norms = read_filter_norms(tmp_path)
-    assert norms['conv1'].tolist() == [[1, 2], [5, 6], [7, 8]]
-    one = read_filter_norms(tmp_path / '1' / 'filter_norms.jsonl')
-    assert one['conv1'].tolist() == [[1, 2], [3, 4]]
 
 
 def test_pruned_filters_have_another_colour(tmp_path: Path) -> None:
@@ -67,30 +46,9 @@ def test_bars_are_as_high_as_the_shares(tmp_path: Path) -> None:
     assert areas[1] / areas[0] == pytest.approx(8 / 5, rel=0.1)
 
 
-def test_rates_of_a_method_are_a_series(tmp_path: Path) -> None:
-    def runs(flops: float, *values: float, compact: bool = True):
-        return [
-            dict(masked=dict(acc=value), flops=8e6)
-            | (
-                dict(compact=dict(acc=value), compact_flops=flops)
-                if compact
-                else {}
-            )
-            for value in values
-        ]
-
-    measured = dict(
-        cpu_sfp_net_p10_data=runs(6e6, 70.0, 74.0),
-        cpu_sfp_net_p30_data=runs(4e6, 60.0),
-        cpu_baseline_net_data=runs(0.0, 75.0, compact=False),
-    )
-    series = tradeoff_points(measured, 'acc')
-    assert series == dict(
-        cpu_baseline_net_data=[(8.0, 75.0, 0.0)],
-        cpu_sfp_net_data=[
-            (4.0, 60.0, 0.0),
-            (6.0, 72.0, pytest.approx(8**0.5)),
-        ],
+def test_points_of_a_series_are_joined(tmp_path: Path) -> None:
+    series = dict(
+        baseline=[(8.0, 75.0, 0.0)], sfp=[(4.0, 60.0, 0.0), (6.0, 72.0, 2.8)]
     )
     plot_tradeoff(series, tmp_path / 'tradeoff.png', 'acc')
     assert near(tmp_path / 'tradeoff.png', (0, 114, 178)) > 100
@@ -107,8 +65,6 @@ def test_common_words_of_names_are_left_out() -> None:
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match='FilterNormsHook'):
-        read_filter_norms(tmp_path)
     for function in (plot_filter_norms, plot_zero_shares, plot_tradeoff):
         with pytest.raises(ValueError, match='to draw; give one|give a'):
             function({}, tmp_path / 'x.png')

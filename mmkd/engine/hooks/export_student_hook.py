@@ -10,11 +10,11 @@ from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from mmkd.checkpoints.export import save_plain
+from mmkd.checkpoints.read import read_checkpoint
 from mmkd.networks import deployed_peer, load_network_weights
 from mmkd.registry import HOOKS
-from mmkd.utils.checkpoints import read_checkpoint
 from mmkd.utils.dist import unwrapped
-from mmkd.utils.export import save_plain
 
 
 @HOOKS.register_module()

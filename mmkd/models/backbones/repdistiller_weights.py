@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmkd.utils.checkpoints import read_file
+from mmkd.checkpoints.read import read_file
 
 _KEYS = ('model', 'state_dict', 'net')
 

@@ -11,12 +11,12 @@ import torch
 from mmengine.model import ModuleDict
 from torch import nn
 
-from mmkd.deploy import load_network_weights, network_dict
+from mmkd.checkpoints.read import strip_prefix
+from mmkd.deploy import load_network_weights
 from mmkd.models.distillers.normalization import Renormalize
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.wiring import Wiring
-from mmkd.networks import build_network, freeze
-from mmkd.utils.checkpoints import strip_prefix
+from mmkd.networks import build_network, freeze, network_dict
 
 _KEYS = {
     'config', 'checkpoint', 'strict', 'allow_pickle', 'cfg_options', 'peer',

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mmkd.checkpoints.read import read_checkpoint, strip_prefix
 from mmkd.models.losses.feature_pair_loss import (
     FeaturePairLoss,
     pool_to_smaller,
@@ -16,7 +17,6 @@ from mmkd.models.losses.feature_pair_loss import (
 from mmkd.models.losses.precision import at_least_float32, no_autocast
 from mmkd.models.necks.factor_transfer import Paraphraser, Translator
 from mmkd.registry import MODELS
-from mmkd.utils.checkpoints import read_checkpoint, strip_prefix
 from mmkd.utils.shapes import check_input_channels
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mmkd.utils.checkpoints import describe_keys, read_checkpoint
+from mmkd.checkpoints.read import describe_keys, read_checkpoint
 from mmkd.version import __version__
 
 BACKBONE = 'backbone.'

@@ -171,7 +171,7 @@ def test_data_set_of_mmpretrain():
     pytest.importorskip('mmpretrain')
     from mmengine.registry import DATASETS, DefaultScope
 
-    from mmkd.testing import toy_dataset
+    from mmkd.toys import toy_dataset
 
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         config = toy_dataset('classification')

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmkd.datasets import JigsawShuffle
-from mmkd.testing.references import hsjp
+from tests.references import hsjp
 
 
 def crop(height=16, width=12, **entries):

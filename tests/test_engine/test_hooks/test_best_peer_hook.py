@@ -14,11 +14,11 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
-from toy_runner import make_runner
 
 from mmkd.engine.hooks import BestPeerHook
 from mmkd.registry import DATASETS
-from mmkd.testing import toy_classifier, toy_dataset
+from mmkd.toys import toy_classifier, toy_dataset
+from tests.support.toy_runner import make_runner
 
 METRIC = 'accuracy/top1'
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from toy_runner import make_runner
 
 from mmkd.engine.hooks import DatasetLabelsHook
-from mmkd.testing import toy_classifier
+from mmkd.toys import toy_classifier
+from tests.support.toy_runner import make_runner
 
 
 class Asking(nn.Module):

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from pruning_runner import CONVS, Record, make_runner
 
 from mmkd.registry import HOOKS
-from mmkd.testing.references import pruning as reference
-from mmkd.visualization.pruning import read_filter_norms
+from mmkd.results.pruning_curves import read_filter_norms
+from tests.references import pruning as reference
+from tests.support.pruning_runner import CONVS, Record, make_runner
 
 
 def test_norms_before_the_mask_of_every_epoch(tmp_path) -> None:

@@ -9,13 +9,13 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from toy_runner import Diary, Interruption, make_runner
 
 from mmkd.engine.hooks import HeldOutWeightsHook
 from mmkd.engine.hooks.held_out_weights_hook import held_out_covariance
 from mmkd.registry import DATASETS, MODELS
-from mmkd.testing import toy_classifier, toy_dataset
-from mmkd.testing.references import okd_baselines as reference
+from mmkd.toys import toy_classifier, toy_dataset
+from tests.references import okd_baselines as reference
+from tests.support.toy_runner import Diary, Interruption, make_runner
 
 HELD_OUT = dict(
     batch_size=3,

@@ -10,7 +10,11 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import load_checkpoint
-from pruning_runner import (
+from torch import nn
+
+from mmkd.pruning import METHODS, recalibrate_batch_norm
+from tests.references import pruning as reference
+from tests.support.pruning_runner import (
     CONVS,
     Net,
     Record,
@@ -19,10 +23,6 @@ from pruning_runner import (
     random_batches,
     zero_filters,
 )
-from torch import nn
-
-from mmkd.pruning import METHODS, recalibrate_batch_norm
-from mmkd.testing.references import pruning as reference
 
 COUNTS = (6, 10, 10)
 

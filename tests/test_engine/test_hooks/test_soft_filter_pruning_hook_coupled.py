@@ -9,16 +9,22 @@ from typing import Any
 
 import pytest
 import torch
-from pruning_runner import Net, Record, Stop, make_runner, random_batches
 from torch import nn
-from toy_cohort import cohort_config
-from toy_runner import make_runner as make_real_runner
 
 from mmkd.engine.hooks import SoftFilterPruningHook
 from mmkd.pruning import METHODS, compact
 from mmkd.pruning.compaction.constants import zero_filters
-from mmkd.testing import toy_network
-from mmkd.testing.references import pruning as reference
+from mmkd.toys import toy_network
+from tests.references import pruning as reference
+from tests.support.pruning_runner import (
+    Net,
+    Record,
+    Stop,
+    make_runner,
+    random_batches,
+)
+from tests.support.toy_cohort import cohort_config
+from tests.support.toy_runner import make_runner as make_real_runner
 
 # layers that add to the same channels, and the norms behind them
 GROUPS = ((('conv0',), ('norm0',)), (('conv1', 'conv2'), ('norm1', 'norm2')))

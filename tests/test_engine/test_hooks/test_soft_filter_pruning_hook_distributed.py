@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 import torch
 from mmengine.model import MMDistributedDataParallel
-from pruning_runner import (
+from torch import distributed, multiprocessing
+
+from mmkd.pruning import CoupledGroup, choose_masks
+from tests.support.pruning_runner import (
     CONVS,
     Batches,
     Net,
@@ -17,9 +20,6 @@ from pruning_runner import (
     make_runner,
     random_batches,
 )
-from torch import distributed, multiprocessing
-
-from mmkd.pruning import CoupledGroup, choose_masks
 
 METHODS = ('sfp', 'asrfp', 'ghfp', 'coupled')
 KINDS = ('filter', 'weight', 'coupled')

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from mmengine.hooks import Hook
-from pruning_runner import Net, Record, Stop, make_runner
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmkd.engine.hooks import SoftFilterPruningHook
 from mmkd.engine.hooks.runner_parts import greater_is_better, refuse_sharded
+from tests.support.pruning_runner import Net, Record, Stop, make_runner
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
-from pruning_runner import CONVS, Batches, Net, make_runner
+
+from tests.support.pruning_runner import CONVS, Batches, Net, make_runner
 
 
 class Trajectory(Hook):

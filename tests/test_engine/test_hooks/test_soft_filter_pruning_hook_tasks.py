@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from toy_cohort import cohort_config
-from toy_runner import SCOPES, Diary, Interruption, make_runner
 
+from mmkd.checkpoints.read import read_checkpoint
 from mmkd.networks import build_network, load_network_weights
 from mmkd.pruning import find_targets, zero_counts
-from mmkd.testing import TASKS, toy_network
-from mmkd.utils.checkpoints import read_checkpoint
+from mmkd.toys import TASKS, toy_network
+from tests.support.toy_cohort import cohort_config
+from tests.support.toy_runner import SCOPES, Diary, Interruption, make_runner
 
 WIDTH = 4
 

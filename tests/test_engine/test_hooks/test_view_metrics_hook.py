@@ -12,11 +12,10 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 pytest.importorskip('mmpretrain')
-from hssakd_toy import config, method  # noqa: E402
-
 from mmkd.evaluation.view_metrics import view_metrics  # noqa: E402
 from mmkd.registry import MODELS  # noqa: E402
-from mmkd.testing import toy_batch  # noqa: E402
+from mmkd.toys import toy_batch  # noqa: E402
+from tests.support.hssakd_toy import config, method  # noqa: E402
 
 NETWORKS = dict(teacher=[''], student=[''], online=['peer0.', 'peer1.'])
 

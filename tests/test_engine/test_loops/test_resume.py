@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toy_runner import (
+
+from mmkd.networks import build_network
+from mmkd.toys import toy_segmentor
+from tests.support.toy_runner import (
     Diary,
     Interruption,
     augmenting_pipeline,
     make_runner,
 )
-
-from mmkd.networks import build_network
-from mmkd.testing import toy_segmentor
 
 MEMORY = dict(
     type='mmkd.PixelRegionMemoryLoss',
@@ -170,7 +170,7 @@ def test_sampler_without_skip_uses_the_stock_way(
     sampler = dict(type='DefaultSampler', shuffle=True)
 
     def loader() -> dict[str, Any]:
-        from mmkd.testing import toy_dataset
+        from mmkd.toys import toy_dataset
 
         return dict(
             batch_size=2,
@@ -200,7 +200,7 @@ def test_stopped_run_leaves_a_readable_checkpoint(
     """A non-finite loss after the checkpoint of step 3."""
     from mmengine.hooks import Hook
 
-    from mmkd.utils.checkpoints import read_checkpoint
+    from mmkd.checkpoints.read import read_checkpoint
 
     class Spoil(Hook):
         def before_train_iter(

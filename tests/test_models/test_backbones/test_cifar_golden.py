@@ -8,12 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from backbone_fills import (
-    fill_by_order,
-    fill_by_role,
-    image,
-    input_by_role,
-)
 from torch import Tensor, nn
 
 from mmkd.models.backbones import (
@@ -25,6 +19,12 @@ from mmkd.models.backbones import (
     CIFARShuffleNetV2,
     CIFARWideResNet,
     HCGNet,
+)
+from tests.support.backbone_fills import (
+    fill_by_order,
+    fill_by_role,
+    image,
+    input_by_role,
 )
 
 Golden = Callable[[str, str], dict[str, np.ndarray]]

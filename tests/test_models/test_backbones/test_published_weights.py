@@ -10,8 +10,6 @@ import pytest
 import torch
 
 pytest.importorskip('mmseg')
-from formula_weights import read_state_names  # noqa: E402
-
 from mmkd.models.backbones.dilated_mobilenet_v2 import (  # noqa: E402
     DilatedMobileNetV2,
 )
@@ -19,6 +17,7 @@ from mmkd.models.backbones.published_weights import (  # noqa: E402
     convert_by_order,
 )
 from mmkd.models.backbones.resnet_v1s import ResNetV1s  # noqa: E402
+from tests.support.formula_weights import read_state_names  # noqa: E402
 
 TOOL = (
     Path(__file__).parents[3] / 'tools' / 'model_converters/cirkd_backbone.py'

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from formula_weights import (
+
+from tests.support.formula_weights import (
     formula_input,
     layers,
     read_state_order,

@@ -10,7 +10,7 @@ import torch
 
 from mmkd.models.cohorts import Cohort
 from mmkd.networks import build_network
-from mmkd.testing import toy_network
+from mmkd.toys import toy_network
 
 
 def network(width: int = 4, num_classes: int = 7, **backbone: Any) -> Any:

@@ -14,10 +14,10 @@ from mmengine.model import (
 )
 from mmengine.optim import build_optim_wrapper
 from torch import nn
-from toy_cohort import batch_for, build_cohort, total
 
 from mmkd.models.cohorts import Cohort
 from mmkd.models.cohorts.sharing import leaves, nodes_by_level
+from tests.support.toy_cohort import batch_for, build_cohort, total
 
 TRUNK = ['stem', 'stage1', 'stage2']
 TREE = dict(

@@ -14,7 +14,7 @@ from mmkd.models.cohorts.stages import (
     stage_groups,
 )
 from mmkd.networks import build_network
-from mmkd.testing import toy_network
+from mmkd.toys import toy_network
 
 
 def classifier(**backbone: Any) -> nn.Module:

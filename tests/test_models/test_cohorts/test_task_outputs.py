@@ -8,8 +8,6 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 from torch import nn
-from toy_cohort import batch_for
-from toy_runner import SCOPES
 
 from mmkd.models.cohorts.task_outputs import (
     loss_of_output,
@@ -18,7 +16,9 @@ from mmkd.models.cohorts.task_outputs import (
     predictions_of_outputs,
 )
 from mmkd.networks import build_network
-from mmkd.testing import toy_network
+from mmkd.toys import toy_network
+from tests.support.toy_cohort import batch_for
+from tests.support.toy_runner import SCOPES
 
 PREDICTION = dict(
     classification=lambda sample: sample.pred_score,

@@ -14,7 +14,7 @@ from torch import nn
 
 from mmkd.networks import build_network
 from mmkd.registry import MODELS
-from mmkd.testing import toy_batch, toy_network
+from mmkd.toys import toy_batch, toy_network
 
 FEATS = dict(
     classification='backbone.layer4',

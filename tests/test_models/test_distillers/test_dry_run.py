@@ -17,7 +17,7 @@ from mmkd.models.distillers.summary import summarize
 from mmkd.networks import build_network
 from mmkd.registry import MODELS
 from mmkd.taps import Taps
-from mmkd.testing import toy_network, toy_segmentor
+from mmkd.toys import toy_network, toy_segmentor
 
 
 def with_auxiliary_head(width: int) -> Any:

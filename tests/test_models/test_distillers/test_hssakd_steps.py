@@ -10,14 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hssakd_golden import (
-    BRANCHES,
-    NETWORK,
-    TAPS,
-    batches,
-    load,
-    state_of,
-)
 from mmengine.optim import OptimWrapper
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import DefaultScope
@@ -25,12 +17,20 @@ from mmengine.registry import DefaultScope
 from mmkd.models.losses import JointLabelLoss, KLDivLoss
 from mmkd.models.views import RotationViews
 from mmkd.networks import build_network
-from mmkd.testing.references.hssakd import (
+from tests.references.hssakd import (
     joint_labels,
     online_loss,
     rotated,
     student_loss,
     teacher_loss,
+)
+from tests.support.hssakd_golden import (
+    BRANCHES,
+    NETWORK,
+    TAPS,
+    batches,
+    load,
+    state_of,
 )
 
 Golden = Callable[[str, str], dict[str, np.ndarray]]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from mmkd.testing import toy_classifier
+from mmkd.toys import toy_classifier
 
 STUDENT, TEACHER = [4, 8, 16, 32], [8, 16, 32, 64]
 STAGES = 'backbone.layer{1,2,3,4}'

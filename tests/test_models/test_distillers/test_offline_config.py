@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmkd.registry import MODELS
-from mmkd.testing import toy_network, toy_segmentor
+from mmkd.toys import toy_network, toy_segmentor
 
 KD = dict(type='mmkd.KLDivLoss', on='logits')
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from two_processes import one_and_two_processes
+
+from tests.support.two_processes import one_and_two_processes
 
 pytestmark = pytest.mark.slow
 
@@ -17,7 +18,7 @@ from torch import distributed
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from mmengine.registry import MODELS, init_default_scope
-from mmkd.testing import toy_batch, toy_segmentor
+from mmkd.toys import toy_batch, toy_segmentor
 
 torch.set_num_threads(1)
 folder, rank, world = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -83,7 +84,7 @@ torch.save(dict(state=distiller.state_dict(), logs=logs),
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """States and logs of 1 x 4 and of 2 x 2 images, three steps."""
     from mmkd.networks import build_network
-    from mmkd.testing import toy_segmentor
+    from mmkd.toys import toy_segmentor
 
     folder = tmp_path_factory.mktemp('distributed')
     torch.manual_seed(7)

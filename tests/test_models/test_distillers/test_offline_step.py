@@ -13,7 +13,7 @@ from torch import nn
 
 from mmkd.models.losses import KLDivLoss
 from mmkd.networks import build_network
-from mmkd.testing import toy_network
+from mmkd.toys import toy_network
 
 TASKS = ('classification', 'segmentation', 'pose', 'detection')
 

@@ -12,7 +12,7 @@ from mmengine.registry import DefaultScope
 from mmkd.models.distillers.normalization import Renormalize
 from mmkd.models.losses import KLDivLoss
 from mmkd.networks import build_network
-from mmkd.testing import toy_batch, toy_network
+from mmkd.toys import toy_batch, toy_network
 
 KD = dict(type='mmkd.KLDivLoss', on='logits')
 OTHER = dict(mean=[100.0, 110.0, 120.0], std=[50.0, 60.0, 70.0])

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mmkd.networks import build_network
-from mmkd.testing import OBJECTS, toy_classifier
+from mmkd.toys import OBJECTS, toy_classifier
 
 TURNS = 4
 JOINT = dict(

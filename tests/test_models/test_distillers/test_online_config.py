@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from toy_cohort import TinyMeanExchange, batch_for, build_cohort
 
 from mmkd.models.distillers.online import OnlineDistiller
 from mmkd.models.distillers.online_summary import summarize_cohort
 from mmkd.models.exchanges import Exchange
 from mmkd.registry import MODELS
-from mmkd.testing import toy_network
+from mmkd.toys import toy_network
+from tests.support.toy_cohort import TinyMeanExchange, batch_for, build_cohort
 
 FEATS = dict(feats='neck', logits='head.fc')
 LINEAR = dict(type='mmkd.TinyLinear', on='feats')

@@ -7,23 +7,24 @@ from typing import Any
 
 import pytest
 import torch
-from two_processes import one_and_two_processes
+
+from tests.support.two_processes import one_and_two_processes
 
 pytestmark = pytest.mark.slow
 
-TESTS = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """
 import sys
 import torch
 from torch import distributed
-folder, rank, world, tests = (
+folder, rank, world, root = (
     sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
-sys.path.insert(0, tests)
+sys.path.insert(0, root)
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmkd.models.distillers.phased_step import PhasedDistributedDataParallel
-from mmkd.testing import toy_batch, toy_network
-from toy_cohort import build_cohort
+from mmkd.toys import toy_batch, toy_network
+from tests.support.toy_cohort import build_cohort
 
 torch.set_num_threads(1)
 if world > 1:
@@ -93,7 +94,7 @@ CASES = ('mutual', 'contrast', 'moving', 'phases')
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """States and logs of 1 x 4 and of 2 x 2 images, three steps."""
     folder = tmp_path_factory.mktemp('distributed')
-    return one_and_two_processes(SCRIPT, folder, TESTS)
+    return one_and_two_processes(SCRIPT, folder, ROOT)
 
 
 @pytest.mark.parametrize('case', CASES)

@@ -9,10 +9,10 @@ import torch
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
 from torch.nn import functional
-from toy_cohort import SIZE, batch_for, build_cohort
-from toy_runner import SCOPES
 
-from mmkd.testing import toy_batch, toy_network
+from mmkd.toys import toy_batch, toy_network
+from tests.support.toy_cohort import SIZE, batch_for, build_cohort
+from tests.support.toy_runner import SCOPES
 
 MEAN = dict(type='mmkd.TinyMeanExchange')
 

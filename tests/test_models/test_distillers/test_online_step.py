@@ -9,12 +9,12 @@ import pytest
 import torch
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
-from toy_cohort import batch_for, build_cohort, total
 
 from mmkd.models.exchanges import Exchange
 from mmkd.models.exchanges.base import ramp_up
 from mmkd.models.losses import KLDivLoss
-from mmkd.testing import toy_batch, toy_network
+from mmkd.toys import toy_batch, toy_network
+from tests.support.toy_cohort import batch_for, build_cohort, total
 
 MUTUAL = dict(type='mmkd.MutualExchange')
 MEAN = dict(type='mmkd.TinyMeanExchange')

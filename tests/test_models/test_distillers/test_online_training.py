@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 from mmengine.config import Config
-from toy_cohort import LOGITS, cohort_config
-from toy_runner import Diary, Interruption, make_runner
 
+from mmkd.checkpoints.read import read_checkpoint
 from mmkd.networks import build_network, load_network_weights
-from mmkd.testing import TASKS, toy_network
-from mmkd.utils.checkpoints import read_checkpoint
+from mmkd.toys import TASKS, toy_network
+from tests.support.toy_cohort import LOGITS, cohort_config
+from tests.support.toy_runner import Diary, Interruption, make_runner
 
 PEER_METRIC = dict(
     type='mmkd.PeerMetric',

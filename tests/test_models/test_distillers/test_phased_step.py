@@ -14,11 +14,16 @@ from mmengine.optim import (
     OptimWrapperDict,
     build_optim_wrapper,
 )
-from toy_cohort import batch_for, build_cohort, cohort_config, total
-from toy_runner import Diary, Interruption, make_runner
 
 from mmkd.models.distillers import phased_step as module
-from mmkd.testing import toy_batch, toy_network
+from mmkd.toys import toy_batch, toy_network
+from tests.support.toy_cohort import (
+    batch_for,
+    build_cohort,
+    cohort_config,
+    total,
+)
+from tests.support.toy_runner import Diary, Interruption, make_runner
 
 GAN = dict(type='mmkd.TinyAdversarialExchange')
 PHASES = ('main', 'discriminator', 'adversarial')

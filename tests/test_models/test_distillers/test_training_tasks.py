@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from toy_runner import Diary, make_runner
 
+from mmkd.checkpoints.read import read_checkpoint
 from mmkd.networks import build_network, load_network_weights
-from mmkd.testing import TASKS, toy_network
-from mmkd.utils.checkpoints import read_checkpoint
+from mmkd.toys import TASKS, toy_network
+from tests.support.toy_runner import Diary, make_runner
 
 
 @pytest.mark.parametrize('task', TASKS)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from mmkd.models.exchanges import CollaborativeExchange, MutualExchange
-from mmkd.testing.references import okd_baselines as reference
+from tests.references import okd_baselines as reference
 
 
 def test_golden(golden, close, cohort_of, make_batch):

@@ -6,7 +6,7 @@ from torch import nn
 
 from mmkd.models.exchanges import CohortSpec, DiversePeersExchange
 from mmkd.models.losses import KLDivLoss
-from mmkd.testing.references import okd_baselines as reference
+from tests.references import okd_baselines as reference
 
 ON = dict(feats='neck', logits='head.fc')
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmkd.models.distillers.online import OnlineDistiller
-from mmkd.testing import toy_batch, toy_network
+from mmkd.toys import toy_batch, toy_network
 
 SIZE = (32, 32)
 CLASSIFIER = dict(feats='neck', trunk='backbone.layer3', logits='head.fc')

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mmkd.models.exchanges import CohortSpec, GatedEnsembleExchange
-from mmkd.testing.references import okd_baselines as reference
+from tests.references import okd_baselines as reference
 
 ON = dict(trunk='backbone.layer2', logits='head.fc')
 

@@ -9,7 +9,7 @@ import torch
 
 from mmkd.models.exchanges import HierarchicalMutualExchange
 from mmkd.models.losses import KLDivLoss
-from mmkd.testing.references.hssakd import cross_entropy, online_loss
+from tests.references.hssakd import cross_entropy, online_loss
 
 LABELS = [0, 4, 2]
 

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from mmkd.models.losses import KLDivLoss
-from mmkd.testing.references import okd_baselines as reference
+from tests.references import okd_baselines as reference
 
 
 @pytest.mark.parametrize('name', ['kl_T1', 'kl_T3'])

@@ -11,7 +11,7 @@ from mmkd.models.exchanges.best_targets import (
     min_logit_target,
     naive_target,
 )
-from mmkd.testing.references import okd_baselines as reference
+from tests.references import okd_baselines as reference
 
 RULES = ['naive', 'linear', 'minlogit']
 

@@ -5,7 +5,7 @@ import torch
 
 from mmkd.models.exchanges import CohortSpec, LogitEnsembleExchange
 from mmkd.models.losses import LogitEnsembleKDLoss
-from mmkd.testing.references import okd_baselines as reference
+from tests.references import okd_baselines as reference
 
 
 def draw(count=3, shape=(4, 6)):

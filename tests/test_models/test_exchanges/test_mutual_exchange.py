@@ -5,7 +5,7 @@ import torch
 
 from mmkd.models.exchanges import CohortSpec, MutualExchange
 from mmkd.registry import MODELS
-from mmkd.testing.references import okd_baselines as reference
+from tests.references import okd_baselines as reference
 
 
 def random_logits(count, shape=(4, 6), **kwargs):

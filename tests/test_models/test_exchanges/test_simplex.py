@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmkd.models.exchanges.simplex import simplex_weights
-from mmkd.testing.references import okd_baselines as reference
+from tests.references import okd_baselines as reference
 
 
 def draw(num_peers, scale, rows=60, classes=9):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from formula_weights import (
+from torch import nn
+
+from tests.support.formula_weights import (
     formula_input,
     layers,
     read_state_order,
     set_formula_weights,
 )
-from torch import nn
 
 pytest.importorskip('mmseg')
 from mmkd.models.heads.aspp_project_head import ASPPProjectHead  # noqa: E402

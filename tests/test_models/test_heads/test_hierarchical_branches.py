@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from backbone_fills import fill_by_order, image
 from torch import Tensor, nn
 
 from mmkd.models.heads import HierarchicalBranches
@@ -16,6 +15,7 @@ from mmkd.models.heads.hierarchical_branches import class_logits
 from mmkd.models.views import RotationViews
 from mmkd.networks import build_network
 from mmkd.taps import Taps
+from tests.support.backbone_fills import fill_by_order, image
 
 Golden = Callable[[str, str], dict[str, np.ndarray]]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmkd.models.losses.contrastive_kl import inter_kl, intra_kl
-from mmkd.testing.references.mcl import soft_kl
+from tests.references.mcl import soft_kl
 
 
 def pairs_of(num_peers):

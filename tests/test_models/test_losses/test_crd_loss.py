@@ -9,7 +9,7 @@ from torch.nn import functional
 from mmkd.models.losses import CRDLoss
 from mmkd.models.losses.bank_nce import bank_nce
 from mmkd.registry import MODELS
-from mmkd.testing.references import cls_baselines_b
+from tests.references import cls_baselines_b
 
 CPU = torch.device('cpu')
 

@@ -5,7 +5,7 @@ import torch
 
 from mmkd.models.losses import DKDLoss, KLDivLoss
 from mmkd.registry import MODELS
-from mmkd.testing.references import cls_baselines_b
+from tests.references import cls_baselines_b
 
 
 def logits(classes=6, samples=5):

@@ -9,7 +9,7 @@ import torch
 
 from mmkd.models.losses.feature_pair_loss import pool_to_smaller
 from mmkd.registry import MODELS
-from mmkd.testing.references import feature_losses as reference
+from tests.references import feature_losses as reference
 
 MAP, ROWS = (4, 6, 4, 4), (4, 12)
 # name -> (other settings, shape of the features)

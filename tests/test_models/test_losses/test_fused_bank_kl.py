@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from mmkd.models.losses.fused_bank_kl import bank_relation_kl
-from mmkd.testing.references import cirkd
+from tests.references import cirkd
 
 
 def unit(*shape, dtype=torch.float64):

@@ -5,7 +5,7 @@ import torch
 
 from mmkd.models.losses import KLDivLoss
 from mmkd.registry import MODELS
-from mmkd.testing.references import cirkd
+from tests.references import cirkd
 
 
 def test_golden(golden):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmkd.models.losses.label_maps import class_labels, downsample_labels
-from mmkd.testing.references import cirkd
+from tests.references import cirkd
 
 
 @pytest.mark.parametrize('k', range(5))

@@ -5,7 +5,7 @@ import torch
 
 from mmkd.models.losses import LogitEnsembleKDLoss
 from mmkd.registry import MODELS
-from mmkd.testing.references import mcl
+from tests.references import mcl
 
 
 def peers(count, dtype=torch.float64):

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from mmkd.models.losses import MemoryMutualContrastiveLoss
 from mmkd.registry import MODELS
-from mmkd.testing.references import mcl
+from tests.references import mcl
 
 TERMS = ('vcl', 'soft_vcl', 'icl', 'soft_icl')
 WEIGHTS = (0.1, 1.0, 0.1, 1.0)

@@ -10,7 +10,7 @@ from mmkd.models.losses import (
     fused_pair_kl,
 )
 from mmkd.registry import MODELS
-from mmkd.testing.references import cirkd
+from tests.references import cirkd
 
 
 def maps(n=3, h=4, w=5, c_s=6, c_t=9, dtype=torch.float64):

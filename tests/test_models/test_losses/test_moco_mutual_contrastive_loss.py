@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from mmkd.models.losses import MoCoMutualContrastiveLoss
 from mmkd.registry import MODELS
-from mmkd.testing.references import mcl
+from tests.references import mcl
 
 TERMS = ('vcl', 'soft_vcl', 'icl', 'soft_icl')
 TOLERANCES = {torch.float64: (1e-9, 1e-9), torch.float32: (2e-5, 2e-4)}

@@ -6,7 +6,7 @@ import torch
 from mmkd.models.losses import NSTLoss
 from mmkd.models.losses.feature_pair_loss import pool_to_smaller
 from mmkd.registry import MODELS
-from mmkd.testing.references import cls_baselines_b
+from tests.references import cls_baselines_b
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])

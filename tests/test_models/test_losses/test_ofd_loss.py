@@ -8,7 +8,7 @@ from mmkd.models.heads import BatchNormMargins
 from mmkd.models.heads.batch_norm_margins import batch_norm_margin
 from mmkd.models.losses import OFDLoss
 from mmkd.registry import MODELS
-from mmkd.testing.references import cls_baselines_b
+from tests.references import cls_baselines_b
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])

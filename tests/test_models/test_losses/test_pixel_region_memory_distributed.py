@@ -9,7 +9,7 @@ import torch
 from torch import distributed, multiprocessing
 
 from mmkd.models.losses import PixelRegionMemoryLoss
-from mmkd.testing.references import cirkd
+from tests.references import cirkd
 
 QUEUES = ('pixel_queue', 'region_queue', 'pixel_ptr', 'region_ptr')
 STEPS = 3

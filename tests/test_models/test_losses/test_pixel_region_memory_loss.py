@@ -6,7 +6,7 @@ from torch import nn
 
 from mmkd.models.losses import PixelRegionMemoryLoss
 from mmkd.registry import MODELS
-from mmkd.testing.references import cirkd
+from tests.references import cirkd
 
 QUEUES = ('pixel_queue', 'region_queue', 'pixel_ptr', 'region_ptr')
 SMALL = dict(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmkd.models.losses import PKTLoss
-from mmkd.testing.references import feature_losses as reference
+from tests.references import feature_losses as reference
 
 
 @pytest.mark.parametrize('eps', [1e-7, 1e-2])

@@ -6,7 +6,7 @@ import torch
 from mmkd.models.losses import ReviewKDLoss
 from mmkd.models.necks import ReviewFusion
 from mmkd.registry import MODELS
-from mmkd.testing.references import cls_baselines_b
+from tests.references import cls_baselines_b
 
 FUSION = dict(
     type='mmkd.ReviewFusion',

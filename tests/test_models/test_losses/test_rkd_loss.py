@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmkd.models.losses import RKDLoss
-from mmkd.testing.references import feature_losses as reference
+from tests.references import feature_losses as reference
 
 TERMS = dict(
     total=RKDLoss(),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from mmkd.models.losses import SPLoss
-from mmkd.testing.references import feature_losses as reference
+from tests.references import feature_losses as reference
 
 
 def test_equals_loop_and_operators():

@@ -9,7 +9,7 @@ from mmkd.models.heads import EmbeddingMLP
 from mmkd.models.losses import RotatedMatchLoss, SSKDLoss
 from mmkd.models.losses.sskd_loss import rotated_similarities
 from mmkd.registry import MODELS
-from mmkd.testing.references import cls_baselines_b
+from tests.references import cls_baselines_b
 
 IMAGES, CLASSES = 5, 6
 

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from mmkd.models.losses import VIDLoss
-from mmkd.testing.references import feature_losses as reference
+from tests.references import feature_losses as reference
 
 
 def test_golden(golden):

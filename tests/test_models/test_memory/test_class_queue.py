@@ -10,7 +10,7 @@ from mmkd.models.memory import (
     region_means,
     select_pixels,
 )
-from mmkd.testing.references import cirkd
+from tests.references import cirkd
 
 NAMES = ('pixel_queue', 'region_queue', 'pixel_ptr', 'region_ptr')
 

@@ -7,26 +7,28 @@ from typing import Any
 
 import pytest
 import torch
-from two_processes import one_and_two_processes
+
+from tests.support.two_processes import one_and_two_processes
 
 pytest.importorskip('mmpose')
 pytestmark = pytest.mark.slow
 
-TESTS = Path(__file__).parent
+ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """
 import sys
 import torch
 from torch import distributed, nn
-folder, rank, world, tests = (
+folder, rank, world, root = (
     sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
-sys.path[:0] = [tests, tests + '/../..']
+sys.path.insert(0, root)
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmkd.networks import build_network
 from mmkd.registry import MODELS
-from mmkd.testing import toy_batch, toy_pose_estimator
-from test_hsjp_pretraining import puzzle_network, puzzle_pipeline
+from mmkd.toys import toy_batch, toy_pose_estimator
+from tests.test_models.test_pretrainers.test_hsjp_pretraining import (
+    puzzle_network, puzzle_pipeline)
 
 torch.set_num_threads(1)
 if world > 1:
@@ -104,7 +106,7 @@ LOSSES = dict(
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """States and losses of 1 x 4 and of 2 x 2 people, three steps."""
     folder = tmp_path_factory.mktemp('distributed')
-    return one_and_two_processes(SCRIPT, folder, TESTS, timeout=900)
+    return one_and_two_processes(SCRIPT, folder, ROOT, timeout=900)
 
 
 @pytest.mark.parametrize('case', LOSSES)

@@ -8,16 +8,17 @@ import textwrap
 
 import pytest
 import torch
-from toy_runner import make_runner
+
+from tests.support.toy_runner import make_runner
 
 pytest.importorskip('mmpose')
 from mmengine.registry import DefaultScope  # noqa: E402
 
+from mmkd.checkpoints.read import read_checkpoint  # noqa: E402
 from mmkd.models.pretrainers.publish import publish_backbone  # noqa: E402
 from mmkd.networks import build_network  # noqa: E402
 from mmkd.registry import DATASETS, METRICS  # noqa: E402
-from mmkd.testing import toy_dataset, toy_pose_estimator  # noqa: E402
-from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
+from mmkd.toys import toy_dataset, toy_pose_estimator  # noqa: E402
 
 CODEC = dict(
     type='JigsawHeatmap',

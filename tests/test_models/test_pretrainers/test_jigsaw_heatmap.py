@@ -16,7 +16,7 @@ from mmpose.registry import KEYPOINT_CODECS  # noqa: E402
 from mmkd.datasets import JigsawShuffle  # noqa: E402
 from mmkd.models.pretrainers.jigsaw_heatmap import JigsawHeatmap  # noqa: E402
 from mmkd.registry import TASK_UTILS  # noqa: E402
-from mmkd.testing.references import hsjp  # noqa: E402
+from tests.references import hsjp  # noqa: E402
 
 STANDARD = dict(input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
 LARGE = dict(input_size=(288, 384), heatmap_size=(72, 96), sigma=3)

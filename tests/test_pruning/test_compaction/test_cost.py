@@ -10,7 +10,7 @@ from torch import nn
 from mmkd.pruning import compact
 from mmkd.pruning.compaction.cost import count_flops, cpu_times, layer_macs
 from mmkd.pruning.compaction.forward import whole
-from mmkd.testing.masked_networks import mask_at_random
+from tests.support.masked_networks import mask_at_random
 
 
 def test_flops_are_those_of_mmengine(masked):

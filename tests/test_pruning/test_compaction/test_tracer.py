@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mmkd.pruning import compact
-from mmkd.testing.masked_networks import mask_at_random
+from tests.support.masked_networks import mask_at_random
 
 SHAPE = (3, 32, 32)
 

@@ -1,0 +1,1 @@
+"""What is measured: losses, steps and data paths."""

@@ -1,0 +1,144 @@
+"""A config's distiller and one batch, for benchmarks."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+from torch import nn
+
+from mmkd.checkpoints.export import deployed_network, save_plain
+from mmkd.models.distillers.base import BaseDistiller
+from mmkd.models.distillers.loss_terms import build_losses
+from mmkd.models.distillers.sides import build_aux_heads, names_needed
+from mmkd.networks import build_network
+from mmkd.registry import MODELS
+from mmkd.toys.data import toy_batch
+
+TASKS = dict(
+    mmpretrain='classification',
+    mmseg='segmentation',
+    mmpose='pose',
+    mmdet='detection',
+)
+
+
+def build_distiller(config: Config) -> BaseDistiller:
+    """Build the config's distiller.
+
+    Teachers whose checkpoint does not exist get random weights, for their
+    auxiliary heads too, which cost the same.
+
+    Raises:
+        ValueError: the config is that of a plain network.
+    """
+    model = copy.deepcopy(config.model)
+    if 'student' not in model and 'cohort' not in model:
+        raise ValueError(
+            'benchmark: the config trains a plain network; give that of a '
+            'distiller (model.student or model.cohort)'
+        )
+    if config.get('data_preprocessor') is not None:
+        model.setdefault('data_preprocessor', config.data_preprocessor)
+    teachers = model.get('teacher') or []
+    with tempfile.TemporaryDirectory() as folder:
+        for index, teacher in enumerate(
+            teachers if isinstance(teachers, list) else [teachers]
+        ):
+            if Path(teacher.checkpoint).is_file():
+                continue
+            print_log(f'{teacher.checkpoint} does not exist: random teacher')
+            spec = teacher.config
+            if isinstance(spec, str):
+                spec = dict(
+                    config=spec, cfg_options=teacher.get('cfg_options')
+                )
+            path = Path(folder) / f'{index}.pth'
+            save_plain(_with_heads(build_network(spec), model), path)
+            teacher.checkpoint = str(path)
+        return MODELS.build(model)
+
+
+def _with_heads(network: nn.Module, model: Mapping[str, Any]) -> nn.Module:
+    """Return a teacher's network with the heads that losses read on it."""
+    aux = model.get('aux_heads') or {}
+    losses = model.get('losses') or {}
+    teachers = model['teacher']
+    count = len(teachers) if isinstance(teachers, list) else 1
+    _, terms = build_losses(losses, count, 'views' in model)
+    wanted = [name for term in terms for name in term.teacher]
+    names = names_needed(wanted, aux)[1]
+    heads = build_aux_heads({name: aux[name] for name in names}, network)
+    return nn.ModuleDict(dict(student=network, aux_heads=heads))
+
+
+def resized_cohort(config: Config, count: int, exchange: bool) -> Config:
+    """Return the config with ``count`` copies of its first peer.
+
+    Args:
+        config: of a cohort; a tree of shared parts becomes one trunk.
+        count: M, at least 2.
+        exchange: keep the exchange; without it, taps and heads go as well.
+    """
+    config = copy.deepcopy(config)
+    model = config.model
+    model.cohort.peers = [model.cohort.peers[0]] * count
+    if model.cohort.pop('tree', None) is not None:
+        model.cohort.shared = model.cohort.shared[0]
+    if not exchange:
+        for key in ('exchange', 'taps', 'aux_heads'):
+            model.pop(key, None)
+    return config
+
+
+def load_batch(
+    config: Config,
+    size: int | None = None,
+    input_shape: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """Return one batch as the data loader gives it.
+
+    Args:
+        config: with ``train_dataloader``.
+        size: number of images; that of the loader by default.
+        input_shape: (C, H, W) of synthetic scenes instead of the data.
+    """
+    size = size or config.train_dataloader.batch_size
+    if input_shape is None:
+        loader = copy.deepcopy(config.train_dataloader)
+        loader.batch_size = size
+        if 'batch_size' in loader.sampler:
+            loader.sampler.batch_size = size
+        loader.num_workers = 0
+        loader.pop('persistent_workers', None)
+        return next(iter(Runner.build_dataloader(loader, seed=0)))
+    scope = deployed_network(config)['_scope_']
+    if scope not in TASKS:
+        raise ValueError(
+            f'--input-shape: there are no synthetic scenes for {scope}'
+        )
+    _, height, width = input_shape
+    return toy_batch(TASKS[scope], size, size=(height, width))
+
+
+def unpad(networks: Iterable[nn.Module], size: Sequence[int]) -> None:
+    """Stop data preprocessors from padding to the size of the config."""
+    for network in networks:
+        preprocessor: Any = network.data_preprocessor
+        if getattr(preprocessor, 'size', None) is not None:
+            preprocessor.size = tuple(size)
+
+
+def train_alone(network: nn.Module) -> nn.Module:
+    """Return a copy that trains alone, on one view of each image."""
+    network = copy.deepcopy(network)
+    preprocessor: Any = network.data_preprocessor
+    if hasattr(preprocessor, 'num_views'):
+        preprocessor.num_views = 1
+    return network

@@ -1,0 +1,95 @@
+"""The config that a command line asks for."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import inspect
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from mmkd.networks import load_config
+
+# Top-level keys that mmengine reads beside the arguments of its Runner.
+_EXTRA_KEYS = {
+    'activation_checkpointing',
+    'auto_scale_lr',
+    'compile',
+    'custom_imports',
+    'detect_anomalous_params',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+}
+
+
+def load_run_config(args: argparse.Namespace) -> Config:
+    """Return the config of a tool's arguments, ready for a Runner.
+
+    Raises:
+        FileNotFoundError: no such config.
+        KeyError: ``--cfg-options`` names an unknown top-level key.
+        ValueError: the config cannot be read.
+    """
+    config = read_config(args.config, args.cfg_options)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    config.launcher = args.launcher
+    if args.work_dir is not None:
+        config.work_dir = args.work_dir
+    elif config.get('work_dir') is None:
+        config.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    return config
+
+
+def read_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
+    """Load a config and merge ``--cfg-options`` (see `apply_options`).
+
+    Whatever is wrong in the file is a ValueError.
+    """
+    try:
+        config = load_config(name)
+    except (FileNotFoundError, ImportError):
+        raise
+    except Exception as error:  # a config is a program: anything may happen
+        raise ValueError(
+            f'config="{name}" cannot be read: {type(error).__name__}: '
+            f'{error}; correct the file or its _base_'
+        ) from error
+    apply_options(config, options or {})
+    return config
+
+
+def apply_options(config: Config, options: Mapping[str, Any]) -> None:
+    """Merge ``--cfg-options`` into ``config``.
+
+    Raises:
+        KeyError: a top-level key is neither in the config nor known.
+    """
+    known = {*inspect.signature(Runner).parameters, *_EXTRA_KEYS}
+    for key in options:
+        top = key.partition('.')[0]
+        if top not in known and top not in config:
+            near = difflib.get_close_matches(top, {*known, *config}, n=3)
+            raise KeyError(
+                f'--cfg-options {key}: the config has no key "{top}"'
+                + (f'; nearest: {", ".join(near)}' if near else '')
+            )
+        if top not in known:
+            print_log(
+                f'--cfg-options {key}: "{top}" is a variable of the config '
+                'file; what the file computed from it stays as it was',
+                logger='current',
+                level=logging.WARNING,
+            )
+    config.merge_from_dict(dict(options))

@@ -1,0 +1,71 @@
+"""Checks and changes of a config that is trained."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from mmkd.checkpoints.read import read_checkpoint
+from mmkd.utils.dist import unwrapped
+
+
+def use_mixed_precision(config: Config) -> None:
+    """Make the optimizer wrapper of ``config`` one of mixed precision.
+
+    Raises:
+        ValueError: the wrapper has none.
+    """
+    wrapper = config.optim_wrapper.get('type', 'OptimWrapper')
+    mixed = ('AmpOptimWrapper', 'mmkd.AutocastOptimWrapper')
+    if wrapper not in ('OptimWrapper', *mixed):
+        raise ValueError(
+            f'--amp: optim_wrapper.type={wrapper} has no mixed precision; '
+            'use type="OptimWrapper" in the config'
+        )
+    if wrapper == 'mmkd.AutocastOptimWrapper':
+        return
+    if torch.cuda.is_available():
+        config.optim_wrapper.type = 'AmpOptimWrapper'
+        config.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    else:  # mmengine's wrapper refuses CPUs; bfloat16 needs no loss scale
+        config.optim_wrapper.type = 'mmkd.AutocastOptimWrapper'
+        for key in ('loss_scale', 'dtype', 'use_fsdp'):
+            config.optim_wrapper.pop(key, None)
+
+
+def check_batch_size(config: Config) -> None:
+    """Refuse a sampler that forms batches of another size than the loader."""
+    loader = config.get('train_dataloader') or {}
+    formed = (loader.get('sampler') or {}).get('batch_size')
+    if formed not in (None, loader.get('batch_size')):
+        raise ValueError(
+            f'train_dataloader.sampler.batch_size={formed}, but '
+            f'train_dataloader.batch_size={loader.get("batch_size")}: the '
+            "sampler's groups would be torn apart; set both alike"
+        )
+
+
+def check_resumed(runner: Runner) -> None:
+    """Refuse to resume from a file of another model.
+
+    mmengine would only warn and go on with what fits.
+    """
+    if not getattr(runner, '_resume', False):
+        return
+    path = runner._load_from or find_latest_checkpoint(runner.work_dir)
+    if path is None:
+        return
+    saved = read_checkpoint(path)['state_dict']
+    own = unwrapped(runner.model).state_dict()
+    wrong = sorted(saved.keys() ^ own.keys()) + sorted(
+        key
+        for key in saved.keys() & own.keys()
+        if saved[key].shape != own[key].shape
+    )
+    if wrong:
+        raise ValueError(
+            f'--resume {path}: {len(wrong)} entries do not fit the model of '
+            f'the config ({", ".join(wrong[:3])}, ...); resume with the '
+            'config of that run, or start anew in another --work-dir'
+        )

@@ -1,0 +1,1 @@
+"""Toy runs and other helpers of the tests."""

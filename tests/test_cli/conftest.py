@@ -1,0 +1,5 @@
+"""What tests of the command line share."""
+
+from tests.support.tool_runs import _isolated_runs, toy
+
+__all__ = ['_isolated_runs', 'toy']
