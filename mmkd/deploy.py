@@ -131,30 +131,47 @@ def deployed_network(
     return network_dict(model, config.get('default_scope'), peer)
 
 
-def deployed_peers(
-    config: Config, state: State, checkpoint: str | Path
-) -> list[int | None]:
-    """Return which peers a run deploys: [None] if it trains no cohort.
+def key_prefix(config: Config, peer: int | None = None) -> str:
+    """Return where a run's checkpoint keeps a network's keys.
+
+    Args:
+        config: of the run.
+        peer: which peer of a cohort; defaults to the first.
+    """
+    count = len(networks_of(config.model))
+    if count > 1:
+        return f'{_PEERS}{(peer or 0) % count}.'
+    return 'student.' if count else ''
+
+
+def resolve_peer(
+    config: Config,
+    state: State,
+    checkpoint: str | Path,
+    peer: int | None = None,
+) -> int | None:
+    """Return the index of the peer that is asked for; None if no cohort.
 
     Args:
         config: of the run.
         state: ``state_dict`` of its checkpoint.
         checkpoint: where that comes from, for messages.
+        peer: what is asked for, -1 the last; defaults to the deployed one.
 
     Raises:
         ValueError: what is deployed is no network of its own.
     """
     count = len(networks_of(config.model))
     if count < 2:
-        return [None]
-    if Deployment.parse(config.model.get('deploy')).peer == 'all':
-        return list(range(count))
-    return [deployed_peer(state, checkpoint)]
+        return peer
+    if peer is None and any(key.startswith(_PEERS) for key in state):
+        peer = deployed_peer(state, checkpoint)
+    return None if peer is None else peer % count
 
 
 def weights_of(config: Config) -> str:
-    """Return the ``weights`` that a run of ``config`` deploys."""
-    if not is_distiller(config):
+    """Return whose weights a run of ``config`` deploys: own or a follower's."""
+    if not networks_of(config.model):
         return OWN
     return Deployment.parse(config.model.get('deploy')).weights
 
@@ -173,6 +190,52 @@ def deployed_peer(state: State, checkpoint: str | Path) -> int:
             'own: say which peer you want (--peer, or peer=...)'
         )
     return index
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """The network that a run trained, with its weights.
+
+    Args:
+        network: in eval mode.
+        spec: its dict.
+        peer: its index in the cohort, or None.
+        meta: of the checkpoint.
+    """
+
+    network: nn.Module
+    spec: dict[str, Any]
+    peer: int | None
+    meta: Mapping[str, Any]
+
+
+def load_deployed(
+    config: Config,
+    checkpoint: str | Path,
+    *,
+    peer: int | None = None,
+    allow_pickle: bool = False,
+) -> Deployed:
+    """Build the network that a run deploys, with the weights of its file.
+
+    Args:
+        config: of a network, a distiller or a cohort.
+        checkpoint: of the network or of the run.
+        peer: which peer of a cohort; defaults to the deployed one.
+        allow_pickle: see `read_checkpoint`.
+
+    Raises:
+        ValueError: the weights do not fit, or no single network is deployed.
+    """
+    saved = read_checkpoint(checkpoint, allow_pickle=allow_pickle)
+    state = saved['state_dict']
+    peer = resolve_peer(config, state, checkpoint, peer)
+    spec = deployed_network(config, peer)
+    network = build_network(spec)
+    load_network_weights(
+        network, checkpoint, peer=peer, weights=weights_of(config), state=state
+    )
+    return Deployed(network.eval(), spec, peer, saved.get('meta') or {})
 
 
 def build_source(config: Config, peer: int | None = None) -> nn.Module:
@@ -231,6 +294,7 @@ def network_state(
     else:
         return state, heads
     if weights != OWN:
+        # Copies are kept by the name of the follower.
         plain = strip_prefix(state, f'followers.{weights}.networks.{number}.')
         if not plain:
             raise ValueError(

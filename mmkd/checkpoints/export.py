@@ -11,23 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS
 from torch import nn
 
 from mmkd.checkpoints.onnx import export_onnx
 from mmkd.checkpoints.read import read_checkpoint
 from mmkd.checkpoints.verify import random_inputs, verify_export
-from mmkd.networks import (
-    build_network,
-    deployed_peer,
+from mmkd.deploy import (
+    build_source,
+    deployed_network,
     load_network_weights,
-    network_dict,
+    resolve_peer,
+    weights_of,
 )
+from mmkd.networks import build_network
 from mmkd.version import __version__
-
-# Keys of a distiller's dict that say what its student is.
-_STUDENT_KEYS = ('type', '_scope_', 'student', 'data_preprocessor')
-_COHORT_KEYS = ('type', '_scope_', 'cohort', 'data_preprocessor')
 
 
 @dataclass(frozen=True)
@@ -84,13 +81,12 @@ def export_student(
     """
     saved = read_checkpoint(checkpoint, allow_pickle=allow_pickle)
     state = saved['state_dict']
-    if 'cohort' in config.model and peer is None:
-        peer = deployed_peer(state, checkpoint)
+    peer = resolve_peer(config, state, checkpoint, peer)
     plain = deployed_network(config, peer)
-    if peer is not None and 'cohort' in config.model:
-        peer %= len(config.model.cohort.peers)  # -1 is the last
-    source = _source_network(config, peer)
-    load_network_weights(source, checkpoint, peer=peer, state=state)
+    source = build_source(config, peer)
+    load_network_weights(
+        source, checkpoint, peer=peer, weights=weights_of(config), state=state
+    )
     save_plain(source, out, (saved.get('meta') or {}).get('dataset_meta'))
 
     network = build_network(plain)
@@ -107,34 +103,6 @@ def export_student(
         onnx_path=None if onnx is None else Path(onnx),
         onnx_deviation=deviation,
     )
-
-
-def deployed_network(
-    config: Config, peer: int | None = None
-) -> dict[str, Any]:
-    """Return the dict of the network that a run of ``config`` deploys.
-
-    Args:
-        config: of a distiller or of a network.
-        peer: which peer of a cohort; defaults to its ``deploy``.
-    """
-    model = config.model
-    if config.get('data_preprocessor') is not None:
-        model.setdefault('data_preprocessor', config.data_preprocessor)
-    return network_dict(model, config.get('default_scope'), peer)
-
-
-def _source_network(config: Config, peer: int | None) -> nn.Module:
-    """Build the network as a distiller holds it, without its teachers."""
-    model = config.model
-    if 'cohort' in model:
-        kept = {key: model[key] for key in _COHORT_KEYS if key in model}
-        return MODELS.build(dict(kept, dry_run=False, deploy=peer)).deployed
-    if 'student' not in model:
-        return build_network(deployed_network(config))
-    kept = {key: model[key] for key in _STUDENT_KEYS if key in model}
-    kept['student'] = deployed_network(config)
-    return MODELS.build(dict(kept, dry_run=False)).deployed
 
 
 def save_plain(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmkd.networks import load_network_weights
+from mmkd.deploy import load_network_weights
 
 
 def random_inputs(
