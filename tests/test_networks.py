@@ -11,13 +11,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mmkd.networks import (
-    build_network,
-    freeze,
-    load_config,
-    load_network_weights,
-    network_dict,
-)
+from mmkd.deploy import load_network_weights
+from mmkd.networks import build_network, freeze, load_config, network_dict
 from mmkd.toys import toy_classifier, toy_network, toy_segmentor
 
 PSPNET = 'mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py'

@@ -21,7 +21,6 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
 from mmengine.config import Config  # noqa: E402
 from mmengine.dist import is_main_process  # noqa: E402
 
-from mmkd.checkpoints.export import deployed_network  # noqa: E402
 from mmkd.checkpoints.read import read_checkpoint  # noqa: E402
 from mmkd.cli.arguments import (  # noqa: E402
     add_checkpoint_arguments,
@@ -36,7 +35,13 @@ from mmkd.cli.testing import (  # noqa: E402
     write_metrics,
     write_predictions,
 )
-from mmkd.networks import deployed_peer, load_network_weights  # noqa: E402
+from mmkd.deploy import (  # noqa: E402
+    deployed_network,
+    load_network_weights,
+    resolve_peer,
+    weights_of,
+)
+from mmkd.networks import networks_of  # noqa: E402
 from mmkd.utils.dist import unwrapped  # noqa: E402
 
 
@@ -64,11 +69,10 @@ def apply_arguments(
     config: Config, args: argparse.Namespace, state: dict[str, Any]
 ) -> None:
     if not args.all_peers:
-        peer = args.peer
-        if 'cohort' in config.model and peer is None:
-            peer = deployed_peer(state, args.checkpoint)
-        config.model = deployed_network(config, peer)
-    elif 'cohort' not in config.model:
+        args.peer = resolve_peer(config, state, args.checkpoint, args.peer)
+        args.weights = weights_of(config)
+        config.model = deployed_network(config, args.peer)
+    elif len(networks_of(config.model)) < 2:
         raise ValueError(
             f'--all-peers: model.type={config.model.type} of config="'
             f'{args.config}" is no cohort; leave the option out'
@@ -106,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
                 network.module if args.tta else network,
                 args.checkpoint,
                 peer=args.peer,
+                weights=args.weights,
                 state=state,
             )
         metrics = runner.test()

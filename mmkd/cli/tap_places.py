@@ -10,9 +10,9 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmkd.checkpoints.export import deployed_network
 from mmkd.checkpoints.verify import random_inputs, raw_outputs
-from mmkd.networks import build_network, network_dict
+from mmkd.deploy import deployed_network
+from mmkd.networks import build_network, network_dict, networks_of
 
 NOT_CALLED = 'not called'
 OVERWRITTEN = '(overwritten)'
@@ -62,22 +62,25 @@ def networks(config: Config) -> dict[str, dict[str, Any]]:
     """Return the config's networks by role."""
     model = config.model
     student = deployed_network(config)
-    if 'cohort' in model:
-        return {
-            f'peer{k}': deployed_network(config, k)
-            for k in range(len(model.cohort.peers))
-        }
-    if 'student' not in model:
+    labels = list(networks_of(model))
+    if not labels:
         return {'network': student}
+    if len(labels) > 1:
+        return {
+            label: deployed_network(config, k)
+            for k, label in enumerate(labels)
+        }
     found = {'student': student}
     teachers = model.get('teacher') or []
     if isinstance(teachers, dict):
         teachers = [teachers]
     for index, teacher in enumerate(teachers):
+        if 'config' not in teacher:
+            continue  # it follows the student
         spec = teacher['config']
         if isinstance(spec, str):
             spec = dict(config=spec, cfg_options=teacher.get('cfg_options'))
-        role = 'teacher' if len(teachers) == 1 else f'teacher {index}'
+        role = 'teacher' if len(teachers) == 1 else f'teacher{index}'
         found[role] = network_dict(spec, student['_scope_'])
     return found
 

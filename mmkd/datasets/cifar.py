@@ -69,9 +69,10 @@ class _CIFARInMemory(stock.CIFAR10):
                 f'{max(labels)} in {self._folder()!r}, expected 0 to '
                 f'{self.num_labels - 1}; check data_root and its files'
             )
+        rows = balanced_indices(labels, self.fraction, key='dataset.fraction')
         return [
             dict(row=row, gt_label=labels[row])
-            for row in balanced_indices(labels, self.fraction)
+            for row in rows
             if labels[row] < self.label_limit
         ]
 

@@ -8,7 +8,10 @@ import numpy as np
 
 
 def balanced_indices(
-    labels: Sequence[int] | np.ndarray, fraction: float, seed: int = 0
+    labels: Sequence[int] | np.ndarray,
+    fraction: float,
+    seed: int = 0,
+    key: str = 'fraction',
 ) -> list[int]:
     """Return a share of each class, in the order of the data set.
 
@@ -19,6 +22,7 @@ def balanced_indices(
         labels: of all samples.
         fraction: share of each class, rounded to whole samples.
         seed: another one gives another subset.
+        key: what sets the fraction, for messages.
 
     Raises:
         ValueError: ``fraction`` is not in (0, 1], or leaves a class without
@@ -26,7 +30,7 @@ def balanced_indices(
     """
     if not 0 < fraction <= 1:
         raise ValueError(
-            f'dataset.fraction={fraction} must be greater than 0 and at most '
+            f'{key}={fraction} must be greater than 0 and at most '
             '1; 1 uses all samples'
         )
     labels = np.asarray(labels)
@@ -39,7 +43,7 @@ def balanced_indices(
         count = round(len(members) * fraction)
         if not count:
             raise ValueError(
-                f'dataset.fraction={fraction} leaves none of the '
+                f'{key}={fraction} leaves none of the '
                 f'{len(members)} samples of class {label}: take more'
             )
         chosen += draw.permutation(members)[:count].tolist()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +15,9 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmkd.checkpoints.export import deployed_network
-from mmkd.checkpoints.read import read_checkpoint
-from mmkd.networks import (
-    build_network,
-    deployed_peer,
-    freeze,
-    load_network_weights,
-)
+from mmkd.deploy import load_deployed
+from mmkd.networks import freeze
+from mmkd.utils.modes import evaluating
 
 SPLITS = ('train', 'val', 'test')
 
@@ -74,13 +70,9 @@ def frozen_network(
     Raises:
         ValueError: the weights do not fit.
     """
-    saved = read_checkpoint(checkpoint, allow_pickle=allow_pickle)
-    state = saved['state_dict']
-    of_cohort = any(key.startswith('cohort.') for key in state)
-    if of_cohort and 'cohort' in config.model and peer is None:
-        peer = deployed_peer(state, checkpoint)
-    network = build_network(deployed_network(config, peer))
-    load_network_weights(network, checkpoint, peer=peer, state=state)
+    network = load_deployed(
+        config, checkpoint, peer=peer, allow_pickle=allow_pickle
+    ).network
     preprocessor = None if data is None else data.get('data_preprocessor')
     if preprocessor is not None:
         with DefaultScope.overwrite_default_scope(_scope(data)):
@@ -145,7 +137,8 @@ def collect_features(
     reads.
 
     Args:
-        network: of any task repository, e.g. from `frozen_network`.
+        network: of any task repository, e.g. from `frozen_network`; it is
+            run in eval mode and stays as it is.
         loader: gives batches with ``gt_label``.
         augmented: whether the data preprocessor treats the images as
             training images.
@@ -161,13 +154,13 @@ def collect_features(
             'of a network of a task repository'
         )
     feats, labels, predictions = [], [], []
-    for inputs, batch_labels in _batches(network, loader, augmented):
-        with torch.no_grad():
+    with evaluating(network), _unmixed(network.data_preprocessor):
+        for inputs, batch_labels in _batches(network, loader, augmented):
             raw = network.extract_feat(inputs)
             if with_predictions:
                 predictions.append(_predictions(network, raw))
-        feats.append(_pooled(raw).float().cpu())
-        labels.append(batch_labels)
+            feats.append(_pooled(raw).float().cpu())
+            labels.append(batch_labels)
     if not feats:
         raise ValueError('the data set of the loader is empty')
     meta = getattr(loader.dataset, 'metainfo', None) or {}
@@ -226,12 +219,24 @@ def _labels(features: Features, text: str) -> list[int]:
     )
 
 
+@contextmanager
+def _unmixed(preprocessor: Any) -> Iterator[None]:
+    """Leave out ``batch_augments``, which mix labels, for a ``with`` block."""
+    mixing = getattr(preprocessor, 'batch_augments', None)
+    if mixing is None:
+        yield
+        return
+    preprocessor.batch_augments = None
+    try:
+        yield
+    finally:
+        preprocessor.batch_augments = mixing
+
+
 def _batches(
     network: Any, loader: DataLoader, augmented: bool
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     preprocessor = network.data_preprocessor
-    if getattr(preprocessor, 'batch_augments', None) is not None:
-        preprocessor.batch_augments = None  # these mix labels
     for batch in loader:
         data = preprocessor(batch, augmented)
         labels = []

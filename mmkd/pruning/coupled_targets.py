@@ -13,6 +13,7 @@ from mmkd.pruning.compaction.coupled import (
     groups_of,
     reasons_without_group,
 )
+from mmkd.pruning.granularity import num_units
 from mmkd.pruning.scores import num_pruned
 from mmkd.pruning.targets import Target
 
@@ -85,11 +86,9 @@ def planned_zeros(
 ) -> dict[str, int]:
     """Return how many filters, or weights, of each target become zero."""
     if not groups:
-        filters = granularity == 'filter'
         return {
             target.name: num_pruned(
-                len(target.weight) if filters else target.weight.numel(),
-                target.rate,
+                num_units(target.weight, granularity), target.rate
             )
             for target in targets
         }

@@ -1,40 +1,81 @@
-"""Files of a compact network: weights, plan, loader, report."""
+"""From the checkpoint of a pruned run to a compact network on disk."""
 
 from __future__ import annotations
 
 import copy
 import shutil
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mmkd.checkpoints.export import deployed_network
-from mmkd.checkpoints.onnx import export_onnx
-from mmkd.checkpoints.read import read_checkpoint
-from mmkd.checkpoints.verify import random_inputs
-from mmkd.networks import build_network, deployed_peer, load_network_weights
-from mmkd.pruning import standalone_loader
 from mmkd.pruning.compact_config import compact_config
+from mmkd.pruning.compact_files import check_compact, write_compact
 from mmkd.pruning.compaction.compactor import CompactionReport, compact
 from mmkd.pruning.compaction.constants import zero_filters
 from mmkd.pruning.compaction.cost import Runnable, count_flops, cpu_times
-from mmkd.pruning.compaction.forward import choose_forward, tensors
+from mmkd.pruning.compaction.forward import (
+    Forward,
+    choose_forward,
+    outputs_of,
+)
 from mmkd.pruning.compaction.modules import convolutions
-from mmkd.pruning.compaction.plan import Plan
-from mmkd.pruning.compaction.verify import CompactionError, relative_error
+from mmkd.pruning.compaction.verify import relative_error
+from mmkd.pruning.masked_run import MaskedRun, read_run, recalibrate
 from mmkd.pruning.plain import as_json, as_plain
 from mmkd.pruning.promises import missing_zeros
-from mmkd.pruning.recalibration import recalibrate_batch_norm
+from mmkd.checkpoints.onnx import export_onnx
+from mmkd.checkpoints.verify import random_inputs
 from mmkd.version import __version__
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How `export_compact` reads, compacts, checks and measures.
+
+    Args:
+        input_shape: (C, H, W); defaults as in `export_student`.
+        residual: see `compact`.
+        divisor: see `compact`.
+        trace: see `compact`.
+        allow_tiny: see `compact`.
+        onnx: write ONNX too.
+        recalibrate: number of training batches on which the statistics of
+            batch norms are estimated anew first. This is another model than
+            that of the checkpoint.
+        rounds: of the time measurement; 0 leaves it out.
+        allow_pickle: see `read_checkpoint`.
+        peer: which peer of a cohort; defaults to the deployed one.
+
+    Raises:
+        ValueError: a number is negative.
+    """
+
+    input_shape: Sequence[int] | None = None
+    residual: str = 'keep'
+    divisor: int = 1
+    trace: bool = True
+    allow_tiny: bool = False
+    onnx: bool = False
+    recalibrate: int = 0
+    rounds: int = 20
+    allow_pickle: bool = False
+    peer: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the numbers that no other function checks."""
+        for name in ('recalibrate', 'rounds'):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f'{name}={getattr(self, name)} must be at least 0; 0 '
+                    'leaves that step out'
+                )
 
 
 @dataclass(frozen=True)
@@ -75,17 +116,7 @@ def export_compact(
     config: Config,
     checkpoint: str | Path,
     out: str | Path,
-    *,
-    input_shape: Sequence[int] | None = None,
-    residual: str = 'keep',
-    divisor: int = 1,
-    trace: bool = True,
-    allow_tiny: bool = False,
-    onnx: bool = False,
-    recalibrate: int = 0,
-    rounds: int = 20,
-    allow_pickle: bool = False,
-    peer: int | None = None,
+    **options: Any,
 ) -> CompactExport:
     """Write the deployed network of a run without its zero filters.
 
@@ -96,179 +127,100 @@ def export_compact(
         config: of a distiller or of a network.
         checkpoint: of the distiller or of the network, masked.
         out: folder for the files.
-        input_shape: (C, H, W); defaults as in `export_student`.
-        residual: see `compact`; so are ``divisor``, ``trace``,
-            ``allow_tiny``.
-        onnx: write ONNX too.
-        recalibrate: number of training batches on which the statistics of
-            batch norms are estimated anew first. This is another model than
-            that of the checkpoint.
-        rounds: of the time measurement; 0 leaves it out.
-        allow_pickle: see `read_checkpoint`.
-        peer: which peer of a cohort; defaults to the deployed one.
+        options: fields of `ExportOptions`.
 
     Raises:
-        ValueError: the checkpoint does not fit or has no zero filters.
+        TypeError: an option is unknown.
+        ValueError: the checkpoint does not fit or has no zero filters, or
+            an option is out of range.
         CompactionError: outputs differ.
     """
-    saved = read_checkpoint(checkpoint, allow_pickle=allow_pickle)
-    state = saved['state_dict']
-    if 'cohort' in config.model and peer is None:
-        peer = deployed_peer(state, checkpoint)
-    spec = deployed_network(config, peer)
-    masked = build_network(spec)
-    load_network_weights(masked, checkpoint, peer=peer, state=state)
-    masked.eval()
-    inputs = random_inputs(masked, input_shape)
-    forward, _ = choose_forward(masked, inputs)
+    given = ExportOptions(**options)
+    run = read_run(config, checkpoint, given.peer, given.allow_pickle)
+    network = run.network
+    inputs = random_inputs(network, given.input_shape)
+    shape = tuple(inputs.shape[1:])
+    forward, _ = choose_forward(network, inputs)
     change = None
-    if recalibrate:
-        wanted = _outputs(masked, inputs, forward)
-        _recalibrate(masked, config, recalibrate)
-        change = _largest_error(wanted, _outputs(masked, inputs, forward))
+    if given.recalibrate:
+        wanted = outputs_of(network, inputs, forward)
+        recalibrate(network, config, given.recalibrate)
+        found = outputs_of(network, inputs, forward)
+        change = max(map(relative_error, wanted, found))
 
     start = time.perf_counter()
     small, plan, report = compact(
-        masked,
+        network,
         inputs,
-        residual=residual,
-        divisor=divisor,
-        trace=trace,
-        allow_tiny=allow_tiny,
+        residual=given.residual,
+        divisor=given.divisor,
+        trace=given.trace,
+        allow_tiny=given.allow_tiny,
     )
     seconds = time.perf_counter() - start
-    architecture = as_plain(spec)
-    meta = dict(
-        mmkd_version=__version__,
-        pruning_plan=plan,
-        config=dict(
-            model=architecture,
-            default_scope=config.get('default_scope') or spec['_scope_'],
+    export = CompactExport(
+        folder=Path(out),
+        compaction=report,
+        input_shape=shape,
+        flops=(
+            count_flops(network, inputs, forward),
+            count_flops(small, inputs, forward),
         ),
-        dtype=str(next(small.parameters()).dtype).removeprefix('torch.'),
-        source_checkpoint=Path(checkpoint).name,
-        max_relative_error=report.max_error,
-        bn_recalibrated_on_batches=recalibrate,
+        cpu_times=_times(network, small, inputs, forward, given.rounds),
+        seconds=seconds,
+        recalibrated=given.recalibrate,
+        recalibration_change=change,
+        missing=missing_zeros(network, config, run.peer, shape),
     )
-    dataset_meta = (saved.get('meta') or {}).get('dataset_meta')
-    if dataset_meta is not None:
-        meta['dataset_meta'] = as_plain(dataset_meta)
-    folder = Path(out)
     with TemporaryDirectory() as partial:
         files = Path(partial)
-        write_compact(small, plan, meta, files)
-        compact_config(config, architecture).dump(files / 'compact_config.py')
-        _check_files(files, small, inputs, forward)
-        deviation = None
-        if onnx:
+        write_compact(small, plan, _meta(run, checkpoint, export), files)
+        check_compact(files, small, inputs, forward)
+        own_config = compact_config(config, run.architecture)
+        own_config.dump(files / 'compact_config.py')
+        if given.onnx:
             deviation = export_onnx(
                 Runnable(small, forward).eval(), inputs, files / 'compact.onnx'
             )
-        networks = dict(dense=_dense(masked), masked=masked, compact=small)
-        export = CompactExport(
-            folder=folder,
-            compaction=report,
-            input_shape=tuple(inputs.shape[1:]),
-            flops=(
-                count_flops(masked, inputs, forward),
-                count_flops(small, inputs, forward),
-            ),
-            cpu_times=cpu_times(networks, inputs[:1], forward, rounds)
-            if rounds
-            else {},
-            seconds=seconds,
-            onnx_deviation=deviation,
-            recalibrated=recalibrate,
-            recalibration_change=change,
-            missing=missing_zeros(masked, config, peer, inputs.shape[1:]),
-        )
-        facts = dict(asdict(export), folder=str(folder))
+            export = replace(export, onnx_deviation=deviation)
+        facts = dict(asdict(export), folder=str(out))
         (files / 'report.json').write_text(as_json(facts))
-        folder.mkdir(parents=True, exist_ok=True)
+        export.folder.mkdir(parents=True, exist_ok=True)
         for file in files.iterdir():
-            shutil.copy(file, folder / file.name)
+            shutil.copy(file, export.folder / file.name)
     return export
 
 
-def write_compact(
-    network: nn.Module, plan: Plan, meta: Mapping[str, Any], folder: Path
-) -> None:
-    """Write ``compact.pth``, ``plan.json`` and ``loader.py``.
-
-    Args:
-        network: the compact one.
-        plan: that it was cut with.
-        meta: goes into ``compact.pth``; plain types.
-        folder: exists.
-    """
-    state = network.state_dict()
-    plain = OrderedDict(
-        (key, value.detach().cpu().clone()) for key, value in state.items()
+def _meta(
+    run: MaskedRun, checkpoint: str | Path, export: CompactExport
+) -> dict[str, Any]:
+    """Return what ``compact.pth`` tells of its origin."""
+    meta = dict(
+        mmkd_version=__version__,
+        config=dict(model=run.architecture, default_scope=run.scope),
+        source_checkpoint=Path(checkpoint).name,
+        max_relative_error=export.compaction.max_error,
+        bn_recalibrated_on_batches=export.recalibrated,
     )
-    # Versions of the modules: without them, old key names are converted.
-    plain._metadata = state._metadata  # type: ignore[attr-defined]
-    torch.save(dict(meta=dict(meta), state_dict=plain), folder / 'compact.pth')
-    (folder / 'plan.json').write_text(as_json(plan))
-    shutil.copy(standalone_loader.__file__, folder / 'loader.py')
-
-
-def _check_files(
-    folder: Path,
-    network: nn.Module,
-    inputs: Tensor,
-    forward: Callable[[nn.Module, Tensor], Any],
-) -> None:
-    loaded = standalone_loader.load(folder)
-    wanted = _outputs(network, inputs, forward)
-    found = _outputs(loaded, inputs, forward)
-    for index, (one, two) in enumerate(zip(wanted, found, strict=True)):
-        if not torch.equal(one, two):
-            raise CompactionError(
-                f'the written network differs in output {index} by up to '
-                f'{relative_error(one, two):.3g} of its largest value; '
-                'nothing was written'
-            )
+    if run.dataset_meta is not None:
+        meta['dataset_meta'] = as_plain(run.dataset_meta)
+    return meta
 
 
 @torch.no_grad()
-def _outputs(
-    network: nn.Module,
+def _times(
+    masked: nn.Module,
+    small: nn.Module,
     inputs: Tensor,
-    forward: Callable[[nn.Module, Tensor], Any],
-) -> list[Tensor]:
-    return tensors(forward(network, inputs))
-
-
-def _largest_error(wanted: list[Tensor], found: list[Tensor]) -> float:
-    pairs = zip(wanted, found, strict=True)
-    return max(relative_error(one, two) for one, two in pairs)
-
-
-def _recalibrate(network: Any, config: Config, count: int) -> None:
-    """Estimate batch norms anew on ``count`` training batches."""
-    if config.get('train_dataloader') is None:
-        raise ValueError(
-            f'recalibrate={count} needs training data, but the config has no '
-            'train_dataloader: add it, or leave --recalibrate out'
-        )
-    loader = Runner.build_dataloader(config.train_dataloader, seed=0)
-    batches = (batch for batch, _ in zip(loader, range(count), strict=False))
-
-    def forward(batch: Any) -> None:
-        data = network.data_preprocessor(batch, False)
-        samples = data.get('data_samples')
-        network(data['inputs'], data_samples=samples, mode='tensor')
-
-    recalibrate_batch_norm(network, batches, forward)
-    network.eval()
-
-
-@torch.no_grad()
-def _dense(masked: nn.Module) -> nn.Module:
-    """Return a copy whose zero filters are filled, for time measurements."""
+    forward: Forward,
+    rounds: int,
+) -> dict[str, float]:
+    """Return seconds for one image: dense, masked and compact."""
+    if not rounds:
+        return {}
     dense = copy.deepcopy(masked)
     for conv in convolutions(dense).values():
         if not conv.transposed:
-            zero = zero_filters(conv)
-            conv.weight.data[zero] = 0.01
-    return dense
+            conv.weight.data[zero_filters(conv)] = 0.01
+    networks = dict(dense=dense, masked=masked, compact=small)
+    return cpu_times(networks, inputs[:1], forward, rounds)

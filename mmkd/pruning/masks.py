@@ -18,11 +18,11 @@ from mmkd.pruning.compaction.coupled import (
     group_scores,
     spread_masks,
 )
+from mmkd.pruning.granularity import check_granularity
 from mmkd.pruning.methods import MIN_ALPHA
 from mmkd.pruning.scores import filter_scores, num_pruned, select_filters
 
 KEPT, SOFT, HARD = 0, 1, 2
-GRANULARITIES = ('filter', 'weight')
 
 
 @torch.no_grad()
@@ -38,7 +38,11 @@ def filter_mask(
 
     Returns:
         uint8 (C_out, 1, 1, 1).
+
+    Raises:
+        ValueError: ``scores`` is no vector, or a share is out of range.
     """
+    _check_share('hard_ratio', hard_ratio)
     mask = torch.zeros(len(scores), dtype=torch.uint8, device=scores.device)
     mask[select_filters(scores, rate)] = SOFT
     if hard_ratio:
@@ -62,7 +66,11 @@ def weight_mask(
 
     Returns:
         uint8, of the weight's shape.
+
+    Raises:
+        ValueError: ``weight`` is empty, or a share is out of range.
     """
+    _check_share('hard_ratio', hard_ratio)
     magnitude = weight.detach().abs()
     flat = magnitude.flatten()
     if flat.dtype != torch.float64:
@@ -99,8 +107,12 @@ def choose_masks(
             masked alike. The masks of the batch norms are returned, too.
 
     Raises:
+        KeyError: a layer has no rate.
         RuntimeError: a weight is not finite.
+        ValueError: no weight, an unknown granularity, or a share out of
+            range.
     """
+    _check_choice(weights, rates, granularity)
     if granularity == 'weight':
         for name, weight in weights.items():
             _check_finite(name, weight)
@@ -123,6 +135,29 @@ def choose_masks(
         name: mask.to(weights.get(name, first).device)
         for name, mask in masks.items()
     }
+
+
+def _check_choice(
+    weights: Mapping[str, torch.Tensor],
+    rates: Mapping[str, float],
+    granularity: str,
+) -> None:
+    check_granularity(granularity)
+    if not weights:
+        raise ValueError('choose_masks: weights are empty; give some')
+    missing = [name for name in weights if name not in rates]
+    if missing:
+        raise KeyError(
+            f'choose_masks: rates lack {", ".join(missing)}; give a rate of '
+            'every layer in weights'
+        )
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(
+            f'pruning: {name}={value} must be in [0, 1]; it is a share'
+        )
 
 
 def _all_scores(
@@ -198,7 +233,22 @@ def damp(
         mask: broadcasts to ``weight``.
         alpha: factor of `SOFT` ones.
         exact: take an alpha below `MIN_ALPHA` as it is, not as 0.
+
+    Raises:
+        ValueError: ``alpha`` is not in [0, 1], or the mask does not fit.
     """
+    if not 0 <= alpha <= 1:
+        raise ValueError(
+            f'damp: alpha={alpha} must be in [0, 1]; 1 changes nothing, 0 '
+            'zeroes'
+        )
+    sizes = zip(mask.shape[::-1], weight.shape[::-1], strict=False)
+    fits = all(size in (1, own) for size, own in sizes)
+    if mask.ndim > weight.ndim or not fits:
+        raise ValueError(
+            f'damp: mask {tuple(mask.shape)} does not broadcast to weight '
+            f'{tuple(weight.shape)}; give that of choose_masks'
+        )
     if alpha < MIN_ALPHA and not exact:
         alpha = 0.0
     weight.mul_(_factors(alpha, weight.dtype, weight.device)[mask.long()])

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
@@ -22,6 +21,7 @@ from mmkd.pruning.compaction.forward import choose_forward
 from mmkd.pruning.compaction.modules import convolutions
 from mmkd.pruning.export import export_compact
 from mmkd.pruning.standalone_loader import load
+from mmkd.utils.modes import evaluating
 
 SUFFIX = '_pruning.json'
 
@@ -97,9 +97,10 @@ def zero_shares(network: nn.Module) -> dict[str, float]:
     }
 
 
-@torch.no_grad()
 def evaluate(network: Any, config: Config) -> dict[str, float]:
     """Return the metrics of a network on the test data of ``config``.
+
+    It is run in eval mode and gets its own modes back.
 
     Raises:
         KeyError: the config has no test data or no metric.
@@ -115,10 +116,10 @@ def evaluate(network: Any, config: Config) -> dict[str, float]:
         loader = Runner.build_dataloader(config.test_dataloader, seed=0)
         evaluator = Evaluator(config.test_evaluator)
         evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
-        network.eval()
-        for batch in loader:
-            samples = network.test_step(batch)
-            evaluator.process(data_samples=samples, data_batch=batch)
+        with evaluating(network):
+            for batch in loader:
+                samples = network.test_step(batch)
+                evaluator.process(data_samples=samples, data_batch=batch)
         metrics: Mapping[str, Any] = evaluator.evaluate(len(loader.dataset))
     return {name: float(value) for name, value in metrics.items()}
 

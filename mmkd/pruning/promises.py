@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mmengine.config import Config
 from torch import nn
 
+from mmkd.deploy import key_prefix
 from mmkd.pruning.compaction.constants import zero_filters
 from mmkd.pruning.compaction.modules import submodule
-from mmkd.pruning.coupled_targets import planned_zeros
 from mmkd.registry import HOOKS
 
 
@@ -31,29 +32,23 @@ def missing_zeros(
     Returns:
         Layer -> (zero filters, promised ones).
     """
-    path: list[str] = []
-    if 'cohort' in config.model:
-        index = (peer or 0) % len(config.model.cohort.peers)
-        path = ['cohort', 'peers', str(index)]
-    elif 'student' in config.model:
-        path = ['student']
+    prefix = key_prefix(config, peer)
     model = network
-    for name in reversed(path):  # patterns are of the paths in the run
-        parent = nn.Module()
+    for name in reversed(prefix.split('.')[:-1]):
+        parent = nn.Module()  # patterns are of the paths in the run
         parent.add_module(name, model)
         model = parent
-    prefix = ''.join(f'{name}.' for name in path)
     found = {}
     for options in _pruning_hooks(config):
-        hook = HOOKS.build(options)
-        if hook.granularity != 'filter':
+        choice = HOOKS.build(options).settings.choice
+        if choice.granularity != 'filter':
             continue
-        hook.input_shape = hook.input_shape or input_shape
+        shape = choice.input_shape or input_shape
         try:
-            targets, groups, _ = hook.select(model)
+            selection = replace(choice, input_shape=shape).select(model)
         except ValueError:  # e.g. patterns for other peers only
             continue
-        for name, promised in planned_zeros(targets, groups).items():
+        for name, promised in selection.planned_zeros().items():
             zeros = int(zero_filters(submodule(model, name)).sum())
             if zeros < promised:
                 found[name.removeprefix(prefix)] = (zeros, promised)

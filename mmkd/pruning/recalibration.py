@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -31,7 +32,17 @@ def recalibrate_batch_norm(
 
     Returns:
         Number of batch norms.
+
+    Raises:
+        ValueError: there is no batch.
     """
+    rest = iter(batches)
+    first = list(itertools.islice(rest, 1))
+    if not first:
+        raise ValueError(
+            'recalibrate_batch_norm: batches are empty, so there is nothing '
+            'to estimate statistics from; give some of the training'
+        )
     with keep_modes(model):
         model.train()
         norms = [
@@ -46,7 +57,7 @@ def recalibrate_batch_norm(
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean
         try:
-            for batch in batches:
+            for batch in itertools.chain(first, rest):
                 forward(batch)
         finally:
             for norm, momentum in zip(norms, momenta, strict=True):

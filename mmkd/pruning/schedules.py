@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from mmkd.pruning.scores import check_rate
+
 Schedule = str | Mapping[str, Any]
 
 # type -> parameters and their defaults
@@ -39,13 +41,10 @@ def rate_at(
             above.
 
     Raises:
-        ValueError: the rate or the schedule is not valid.
+        ValueError: the step, the rate or the schedule is not valid.
     """
-    if not 0 <= target < 1:
-        raise ValueError(
-            f'pruning_rate must be in [0, 1), but is {target}: a rate of 1 '
-            'would leave a layer empty; give e.g. pruning_rate=0.3'
-        )
+    _check_step(t, T)
+    check_rate(target)
     kind, options = _parse_schedule(schedule)
     if kind == 'constant' or t >= T - 1:
         return target
@@ -77,8 +76,9 @@ def alpha_at(
         zero_from: share of the steps, in (0, 1].
 
     Raises:
-        ValueError: a parameter is out of range.
+        ValueError: the step or a parameter is out of range.
     """
+    _check_step(t, T)
     if not 0 <= alpha0 <= 1:
         raise ValueError(
             f'decay.alpha0 must be in [0, 1], but is {alpha0}; 1 starts '
@@ -96,8 +96,25 @@ def alpha_at(
 
 
 def hard_ratio_at(t: int, T: int) -> float:
-    """Return the share 1 - (1 - (t + 1) / T)^3 of filters pruned for good."""
+    """Return the share 1 - (1 - (t + 1) / T)^3 of filters pruned for good.
+
+    Args:
+        t: step, from 0.
+        T: number of steps.
+
+    Raises:
+        ValueError: the step is out of range.
+    """
+    _check_step(t, T)
     return 1.0 if t >= T - 1 else _cubic(t, T)
+
+
+def _check_step(t: int, T: int) -> None:
+    if not 0 <= t < T:
+        raise ValueError(
+            f'pruning schedule: t={t} is no step of T={T}; steps are epochs, '
+            'or intervals of iterations, from 0 to T - 1'
+        )
 
 
 def _cubic(t: int, T: int) -> float:

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmkd.pruning.schedules import rate_at
+from mmkd.pruning.granularity import check_granularity, num_units
+from mmkd.pruning.scores import check_rate
 
 # the convolutions of every network called "backbone", at any depth
 DEFAULT_INCLUDE = (r'(^|\.)backbone\.',)
@@ -60,13 +61,14 @@ def find_targets(
 
     Raises:
         ValueError: nothing is left, a pattern of ``layer_rates`` fits no
-            target, a rate is out of range, or ``include`` names a
-            convolution with several groups.
+            target, a rate is out of range, the granularity is unknown, or
+            ``include`` names a convolution with several groups.
     """
-    include, exclude = _as_list(include), _as_list(exclude) or []
+    check_granularity(granularity)
+    include, exclude = as_patterns(include), as_patterns(exclude) or []
     rates = dict(layer_rates or {})
     for rate in (pruning_rate, *rates.values()):
-        rate_at(0, 1, rate)
+        check_rate(rate)
     patterns = DEFAULT_INCLUDE if include is None else tuple(include)
     convs = {
         name: module
@@ -108,8 +110,11 @@ def find_targets(
     return targets
 
 
-def _as_list(patterns: Sequence[str] | None) -> Sequence[str] | None:
-    return [patterns] if isinstance(patterns, str) else patterns
+def as_patterns(given: Sequence[str] | None) -> list[str] | None:
+    """Return patterns as a list; a config may give a single one alone."""
+    if given is None:
+        return None
+    return [given] if isinstance(given, str) else list(given)
 
 
 def _fits(name: str, patterns: Sequence[str]) -> bool:
@@ -155,14 +160,22 @@ def find_norm(model: nn.Module, name: str) -> _BatchNorm:
 def zero_counts(
     targets: Sequence[Target], granularity: str = 'filter'
 ) -> list[tuple[int, int]]:
-    """Return (zeros, all) of every target, counted in its weight."""
-    filters = granularity == 'filter'
+    """Return (zeros, all) of every target, counted in its weight.
+
+    Raises:
+        ValueError: no target, or the granularity is unknown.
+    """
+    check_granularity(granularity)
+    if not targets:
+        raise ValueError('zero_counts: no target; see find_targets')
     zeros = []
     for target in targets:
         zero = target.weight.detach() == 0
-        zeros.append((zero.flatten(1).all(1) if filters else zero).sum())
+        if granularity == 'filter':
+            zero = zero.flatten(1).all(1)
+        zeros.append(zero.sum())
     counts = torch.stack(zeros).tolist()  # one transfer
     return [
-        (count, len(target.weight) if filters else target.weight.numel())
+        (count, num_units(target.weight, granularity))
         for count, target in zip(counts, targets, strict=True)
     ]

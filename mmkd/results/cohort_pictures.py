@@ -23,6 +23,7 @@ from mmkd.evaluation.features import (
 )
 from mmkd.evaluation.projection import project
 from mmkd.evaluation.similarity import similarity_matrix
+from mmkd.networks import networks_of
 from mmkd.results.curves import DEPLOYED, Curve, peer_curves, read_scalars
 from mmkd.visualization import (
     plot_curves,
@@ -50,14 +51,14 @@ def named_sources(
     sources: list[Source] = [(n, c, path, None) for n, c, path in networks]
     for number, (name, path) in enumerate(cohorts):
         prefix = f'cohort{number} ' if len(cohorts) > 1 else ''
-        peers = read_config(name).model.get('cohort', {}).get('peers', ())
-        if not peers:
+        peers = networks_of(read_config(name).model)
+        if len(peers) < 2:
             raise KeyError(
-                f'--cohort {name}: model.cohort.peers is missing; give a '
-                'plain network by --network'
+                f'--cohort {name}: its model is no cohort; give a plain '
+                'network by --network'
             )
-        for k in range(len(peers)):
-            sources.append((f'{prefix}peer{k}', name, path, k))
+        for k, label in enumerate(peers):
+            sources.append((f'{prefix}{label}', name, path, k))
     names = [source[0] for source in sources]
     if len(set(names)) != len(names) or not names:
         raise ValueError(

@@ -18,7 +18,6 @@ pytest.importorskip('mmpretrain')
 
 from mmkd.networks import build_network  # noqa: E402
 from mmkd.pruning import find_targets, num_pruned, zero_counts  # noqa: E402
-from mmkd.pruning.coupled_targets import planned_zeros  # noqa: E402
 from mmkd.registry import HOOKS, MODELS  # noqa: E402
 from mmkd.toys import toy_dataset  # noqa: E402
 
@@ -95,10 +94,13 @@ def check_published(name: str) -> None:
     given = config.default_hooks.pruning
     hook = HOOKS.build(dict(given))
     assert given.method == method
-    assert hook.choice['pruning_rate'] == int(rate) / 100
-    assert hook.granularity == 'filter' and hook.recalibrate_bn == 0
+    assert hook.settings.choice.pruning_rate == int(rate) / 100
+    assert (
+        hook.settings.choice.granularity == 'filter'
+        and hook.recalibrate_bn == 0
+    )
     assert hook.mask_before_train == (method == 'sfp')
-    schedule, T = hook.schedule, config.train_cfg.max_epochs
+    schedule, T = hook.settings.schedule, config.train_cfg.max_epochs
     assert (schedule.rate == 'constant') == (method in ('sfp', 'srfp'))
     assert (schedule.decay is not None) == ('srfp' in method)
     assert (schedule.hard_ratio == 'cubic') == (method == 'ghfp')
@@ -197,10 +199,10 @@ def test_hook_does_what_the_name_says(name: str) -> None:
     ).groups()
     given = config.default_hooks.pruning
     hook = HOOKS.build(dict(given))
-    assert hook.choice['pruning_rate'] == int(rate) / 100
+    assert hook.settings.choice.pruning_rate == int(rate) / 100
     granularity = 'weight' if method == 'weight' else 'filter'
-    assert hook.granularity == granularity
-    assert hook.coupled == method.endswith('_coupled')
+    assert hook.settings.choice.granularity == granularity
+    assert hook.settings.choice.coupled == method.endswith('_coupled')
     weights_only = method == 'weight' or method.endswith('_weights_only')
     assert given.mask_bn == (not weights_only)
     method = method.removesuffix('_weights_only')
@@ -237,11 +239,14 @@ def test_every_convolution_is_coupled() -> None:
     config = config_of('cpu_asrfp_coupled_resnet20_p30_cifar100')
     model = build_network(config.model)
     hook = HOOKS.build(dict(config.default_hooks.pruning))
-    targets, groups, left_out = hook.select(model)
-    assert len(targets) == 19 and not left_out
+    selection = hook.settings.choice.select(model)
+    assert len(selection.targets) == 19 and not selection.left_out
     # 9 inside blocks; stage 1, what stage 2 adds, what stage 3 adds
-    assert sorted(g.size for g in groups) == [16] * 5 + [32] * 4 + [64] * 3
-    planned = planned_zeros(targets, groups)
+    assert (
+        sorted(g.size for g in selection.groups)
+        == [16] * 5 + [32] * 4 + [64] * 3
+    )
+    planned = selection.planned_zeros()
     assert planned['backbone.layer3.2.conv2'] == 4 + 4 + 9
 
 

@@ -17,6 +17,7 @@ from mmkd.evaluation.features import (
     frozen_network,
 )
 from mmkd.networks import build_network
+from mmkd.registry import MODELS
 from mmkd.toys import toy_classifier, toy_dataset, toy_segmentor
 
 pytest.importorskip('mmpretrain')
@@ -87,6 +88,37 @@ def test_network_stays_as_it_is(checkpoint: tuple[Config, str]) -> None:
     collect_features(network, loader, augmented=True)
     assert not any(p.requires_grad for p in network.parameters())
     assert not network.training
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, before[key]), key
+
+
+@pytest.mark.parametrize('broken', [False, True])
+def test_network_of_the_caller_keeps_mode_and_mixing(
+    checkpoint: tuple[Config, str], broken: bool
+) -> None:
+    network = frozen_network(*checkpoint)
+    network.data_preprocessor = MODELS.build(
+        dict(
+            type='mmpretrain.ClsDataPreprocessor',
+            num_classes=100,
+            batch_augments=dict(augments=dict(type='Mixup', alpha=1.0)),
+        )
+    )
+    mixing = network.data_preprocessor.batch_augments
+    network.train()
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    loader = data_loader(data_config(), 'train', pipeline_of='val')
+    if broken:
+        network.backbone.forward = lambda inputs: (inputs.flatten(2),)
+        with pytest.raises(ValueError, match='extract_feat gives'):
+            collect_features(network, loader, augmented=True)
+    else:
+        found = collect_features(network, loader, augmented=True)
+        again = collect_features(network, loader, augmented=True)
+        assert torch.equal(found.feats, again.feats)  # nothing was mixed
+    assert mixing is not None
+    assert network.data_preprocessor.batch_augments is mixing
+    assert network.training and network.backbone.training
     for key, value in network.state_dict().items():
         assert torch.equal(value, before[key]), key
 

@@ -42,7 +42,9 @@ class ClassAwareSampler(Sampler):
         samples_per_class: int = 2,
         seed: int | None = None,
     ) -> None:
-        labels = dataset_labels(dataset)
+        labels = dataset_labels(
+            dataset, 'ClassAwareSampler (train_dataloader.sampler)'
+        )
         order = np.argsort(labels, kind='stable')
         _, first = np.unique(labels[order], return_index=True)
         members = np.split(order, first[1:])

@@ -12,7 +12,7 @@ from torch import nn
 
 from mmkd.checkpoints.export import save_plain
 from mmkd.checkpoints.read import read_checkpoint
-from mmkd.networks import deployed_peer, load_network_weights
+from mmkd.deploy import Deployment, load_network_weights
 from mmkd.registry import HOOKS
 from mmkd.utils.dist import unwrapped
 
@@ -24,7 +24,8 @@ class ExportStudentHook(Hook):
     ``student.pth`` has the final weights (the averaged ones under an
     ``EMAHook``), ``student_best.pth`` those of the best checkpoint where
     ``save_best`` is set (``student_best_<metric>.pth`` where it names
-    several). Reading them needs no teacher and no mmkd.
+    several). A cohort with ``deploy='all'`` writes ``student_peer0.pth``
+    and so on. Reading them needs no teacher and no mmkd.
 
     Args:
         out_dir: folder; defaults to the work directory.
@@ -43,50 +44,67 @@ class ExportStudentHook(Hook):
     def after_train(self, runner: Runner) -> None:
         """Write the files."""
         model = unwrapped(runner.model)
+        folder = Path(self.out_dir or runner.work_dir)
         try:
-            network = getattr(model, 'deployed', model)
+            networks = _deployed(model)
         except ValueError as error:  # an auxiliary classifier of a cohort
             runner.logger.warning(f'No plain network is written: {error}')
             return
-        folder = Path(self.out_dir or runner.work_dir)
         averages = [h for h in runner.hooks if isinstance(h, EMAHook)]
         for hook in averages:
             hook.before_val_epoch(runner)  # swaps the averaged weights in
         try:
-            self._write(runner, network, folder / f'{self.name}.pth')
+            for suffix, (network, _) in networks.items():
+                path = folder / f'{self.name}{suffix}.pth'
+                self._write(runner, network, path)
         finally:
             for hook in averages:
                 hook.after_val_epoch(runner)
         for key, best in runner.message_hub.runtime_info.items():
             if key.startswith('best_ckpt') and best is not None:
-                suffix = key.removeprefix('best_ckpt').replace('/', '_')
-                path = folder / f'{self.name}_best{suffix}.pth'
-                self._write_best(runner, model, best, path)
+                name = key.removeprefix('best_ckpt').replace('/', '_')
+                stem = str(folder / f'{self.name}_best{name}')
+                self._write_best(runner, model, best, stem)
 
     def _write_best(
-        self, runner: Runner, model: Any, best: str, path: Path
+        self, runner: Runner, model: Any, best: str, stem: str
     ) -> None:
         if not Path(best).is_file():
             runner.logger.warning(
-                f'The best checkpoint {best} is gone: {path} is not written.'
+                f'The best checkpoint {best} is gone: {stem}.pth is not '
+                'written.'
             )
             return
         state = read_checkpoint(best)['state_dict']
-        network = (
-            model.cohort[deployed_peer(state, best)]
-            if hasattr(model, 'cohort')
-            else getattr(model, 'deployed', model)
-        )
-        final = {
-            key: value.clone() for key, value in network.state_dict().items()
-        }
-        try:
-            load_network_weights(network, best, role='best', state=state)
-            self._write(runner, network, path)
-        finally:
-            network.load_state_dict(final)
+        weights = getattr(model, 'deployment', Deployment()).weights
+        for suffix, (network, peer) in _deployed(model, state).items():
+            final = {
+                key: value.clone()
+                for key, value in network.state_dict().items()
+            }
+            try:
+                load_network_weights(
+                    network,
+                    best,
+                    role='best',
+                    peer=peer,
+                    weights=weights,
+                    state=state,
+                )
+                self._write(runner, network, Path(f'{stem}{suffix}.pth'))
+            finally:
+                network.load_state_dict(final)
 
     def _write(self, runner: Runner, network: nn.Module, path: Path) -> None:
         dataset = runner.train_dataloader.dataset
         save_plain(network, path, getattr(dataset, 'metainfo', None))
         runner.logger.info(f'The plain network is saved to {path}.')
+
+
+def _deployed(
+    model: Any, state: dict[str, Any] | None = None
+) -> dict[str, tuple[nn.Module, int | None]]:
+    """Return suffix of the file -> network and index of the peer."""
+    if hasattr(model, 'deployed_networks'):
+        return model.deployed_networks(state)
+    return {'': (model, None)}

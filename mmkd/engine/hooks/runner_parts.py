@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.optim import OptimWrapperDict
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import Runner
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.optim import Optimizer
@@ -38,40 +39,6 @@ def optimizers(runner: Runner) -> list[Optimizer]:
     return [part.optimizer for part in wrappers]
 
 
-def count_steps(runner: Runner, by_epoch: bool, interval: int) -> int:
-    """Return the number of epochs, or of whole intervals of iterations.
-
-    Raises:
-        ValueError: the loop has no epochs, or is shorter than an interval.
-    """
-    if by_epoch:
-        if isinstance(runner.train_loop, IterBasedTrainLoop):
-            raise ValueError(
-                'SoftFilterPruningHook: by_epoch=True, but the loop '
-                f'{type(runner.train_loop).__name__} has no epochs; set '
-                'by_epoch=False and interval to a number of iterations'
-            )
-        return runner.max_epochs
-    if interval > runner.max_iters:
-        raise ValueError(
-            f'SoftFilterPruningHook: interval={interval} is longer than the '
-            f'training of {runner.max_iters} iterations; set a shorter one'
-        )
-    return runner.max_iters // interval
-
-
-def due_after_epoch(runner: Runner, interval: int) -> bool:
-    """Whether a mask follows the epoch: the first, every n-th, the last."""
-    t = runner.epoch
-    return t % interval == 0 or t == runner.max_epochs - 1
-
-
-def due_after_iter(runner: Runner, interval: int) -> bool:
-    """Whether a mask follows the iteration: every n-th and the last."""
-    done = runner.iter + 1
-    return done % interval == 0 or done == runner.max_iters
-
-
 def greater_is_better(runner: Runner, metric: str) -> bool:
     """Return the direction of a metric.
 
@@ -84,6 +51,24 @@ def greater_is_better(runner: Runner, metric: str) -> bool:
                 return rules[metric] == 'greater'
     name = metric.lower()
     return not any(error in name for error in _ERRORS)
+
+
+def add_pruned_metrics(
+    runner: Runner, metrics: dict[str, Any], is_pruned: bool
+) -> None:
+    """Give each metric a second name ``pruned/<metric>``.
+
+    Args:
+        runner: tells which direction is better, see `greater_is_better`.
+        metrics: of a validation; changed in place.
+        is_pruned: whether the weights are those of a pruned network; if
+            not, the values are infinitely bad.
+    """
+    for name, value in list(metrics.items()):
+        if isinstance(value, int | float):
+            key = f'pruned/{name}'
+            worst = -math.inf if greater_is_better(runner, key) else math.inf
+            metrics[key] = value if is_pruned else worst
 
 
 def refuse_sharded(model: nn.Module, who: str) -> None:

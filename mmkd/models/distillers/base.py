@@ -115,6 +115,16 @@ class BaseDistiller(BaseModel):
         """The network that is evaluated and exported."""
         raise NotImplementedError
 
+    def deployed_networks(
+        self, state: dict[str, torch.Tensor] | None = None
+    ) -> dict[str, tuple[nn.Module, int | None]]:
+        """Return what is exported: suffix of the file -> (network, peer).
+
+        Args:
+            state: ``state_dict`` of a checkpoint that says which peer.
+        """
+        return {'': (self.deployed, None)}
+
     @property
     def trained(self) -> list[nn.Module]:
         """The student, or the peers."""

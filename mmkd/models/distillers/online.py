@@ -10,7 +10,7 @@ from mmengine.model import ModuleList
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from mmkd.deploy import OWN, Deployment
+from mmkd.deploy import OWN, Deployment, deployed_peer
 from mmkd.models.cohorts.build import (
     build_cohort,
     check_shared_order,
@@ -303,6 +303,20 @@ class OnlineDistiller(BaseDistiller):
         if self.deployment.weights == OWN:
             return self.cohort[index]
         return self.followers[self.deployment.weights][index]
+
+    def deployed_networks(
+        self, state: dict[str, torch.Tensor] | None = None
+    ) -> dict[str, tuple[nn.Module, int | None]]:
+        """Return what is exported: suffix of the file -> (network, peer)."""
+        if self.deploy == 'all':
+            return {
+                f'_peer{k}': (self.deployable(k), k)
+                for k in range(len(self.cohort))
+            }
+        index = self.deployed_index
+        if state is not None:
+            index = deployed_peer(state, 'best')
+        return {'': (self.deployable(index), index)}
 
     def set_best_peer(self, index: int) -> None:
         """Deploy peer ``index`` from now on (``deploy='best'``)."""

@@ -22,8 +22,8 @@ from mmkd.pruning.compaction.fold import fold_constants
 from mmkd.pruning.compaction.forward import (
     Forward,
     all_parts,
+    as_images,
     choose_forward,
-    example_inputs,
 )
 from mmkd.pruning.compaction.graph import ChannelGraph
 from mmkd.pruning.compaction.modules import submodule
@@ -100,11 +100,10 @@ def compact(
         ValueError: training mode, nothing to remove, a bad argument.
         CompactionError: outputs differ.
     """
-    _check_arguments(model, residual, divisor)
+    _check_arguments(model, residual, divisor, tolerance)
     counts = check_zero_filters(model, allow_dense, allow_tiny)
     masked = revert_sync_batchnorm(copy.deepcopy(model)).eval()
-    if not isinstance(inputs, Tensor):
-        inputs = example_inputs(masked, (1, *inputs))
+    inputs = as_images(masked, inputs)
     forward, not_run = choose_forward(masked, inputs)
     graph = channel_graph(masked, inputs, forward, trace)
     choice = Choice(graph, masked, divisor)
@@ -155,7 +154,9 @@ def channel_graph(
     return graph
 
 
-def _check_arguments(model: nn.Module, residual: str, divisor: int) -> None:
+def _check_arguments(
+    model: nn.Module, residual: str, divisor: int, tolerance: float | None
+) -> None:
     training = [n for n, m in model.named_modules() if m.training]
     if training:
         raise ValueError(
@@ -170,6 +171,11 @@ def _check_arguments(model: nn.Module, residual: str, divisor: int) -> None:
     if not isinstance(divisor, int) or divisor < 1:
         raise ValueError(
             f'divisor={divisor!r} must be a whole number of at least 1'
+        )
+    if tolerance is not None and not tolerance >= 0:
+        raise ValueError(
+            f'tolerance={tolerance} must be at least 0; leave it out for that '
+            'of the type of the weights'
         )
 
 

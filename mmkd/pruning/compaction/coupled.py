@@ -19,8 +19,8 @@ from mmkd.pruning.compaction.compactor import channel_graph
 from mmkd.pruning.compaction.constants import filter_norms
 from mmkd.pruning.compaction.forward import (
     all_parts,
+    as_images,
     choose_forward,
-    example_inputs,
 )
 from mmkd.pruning.compaction.graph import ChannelGraph
 from mmkd.pruning.compaction.modules import submodule
@@ -69,12 +69,8 @@ def follow_channels(
 
     Args and errors as in `coupled_groups`.
     """
-    if not isinstance(inputs, Tensor):
-        inputs = example_inputs(model, (1, *inputs))
-    root: Any = model
-    networks = [getattr(root, 'student', root)]
-    if hasattr(root, 'cohort'):
-        networks = list(root.cohort.peers.children())
+    inputs = as_images(model, inputs)
+    networks = list(getattr(model, 'trained', [model]))
 
     def run(_: nn.Module, images: Tensor) -> list[Any]:
         return [

@@ -75,6 +75,36 @@ def tensors(outputs: Any) -> list[Tensor]:
     ]
 
 
+@torch.no_grad()
+def outputs_of(
+    network: nn.Module, inputs: Tensor, forward: Forward
+) -> list[Tensor]:
+    """Return the floating point tensors that ``network`` gives."""
+    return tensors(forward(network, inputs))
+
+
+def as_images(network: nn.Module, inputs: Tensor | Sequence[int]) -> Tensor:
+    """Return images (N, C, H, W): those given, or one of a given shape.
+
+    Args:
+        network: that they are for.
+        inputs: images, or their shape (C, H, W).
+
+    Raises:
+        ValueError: they have another number of dimensions, or are empty.
+    """
+    shape = inputs.shape if isinstance(inputs, Tensor) else (1, *inputs)
+    if len(shape) != 4 or min(shape) < 1:
+        given = shape if isinstance(inputs, Tensor) else shape[1:]
+        raise ValueError(
+            f'inputs of shape {tuple(given)}: give images (N, C, H, W), or '
+            'the shape (C, H, W) of one, e.g. (3, 224, 224)'
+        )
+    if isinstance(inputs, Tensor):
+        return inputs
+    return example_inputs(network, shape)
+
+
 def example_inputs(network: nn.Module, shape: Sequence[int]) -> Tensor:
     """Return random images (N, C, H, W) of the type of the weights."""
     parameter = next(network.parameters())

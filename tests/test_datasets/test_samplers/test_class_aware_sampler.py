@@ -200,11 +200,24 @@ def test_bad_sizes(options, words):
 
 
 def test_data_sets_without_labels():
-    with pytest.raises(TypeError, match=r'list has no get_gt_labels\(\)'):
+    sampler = r'^ClassAwareSampler \(train_dataloader.sampler\) needs .*'
+    with pytest.raises(
+        TypeError, match=sampler + r'list has no get_gt_labels\(\)'
+    ):
         ClassAwareSampler([1, 2, 3], 2)
     many = Labelled(np.zeros((5, 2), dtype=int))
-    with pytest.raises(ValueError, match='multi-label'):
+    with pytest.raises(ValueError, match=sampler + 'multi-label'):
         ClassAwareSampler(many, 2)
+
+
+def test_messages_about_labels_name_who_asked():
+    from mmkd.datasets.samplers.labels import dataset_labels
+
+    wrapped = Subset([1, 2, 3], [0])
+    with pytest.raises(TypeError, match='^ClassMeans needs the labels of'):
+        dataset_labels(wrapped, 'ClassMeans')
+    with pytest.raises(TypeError, match='^dataset_labels needs the labels'):
+        dataset_labels(wrapped)
 
 
 SCRIPT = """

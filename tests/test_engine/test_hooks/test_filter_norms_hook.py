@@ -57,5 +57,5 @@ def test_iterations(tmp_path) -> None:
 
 
 def test_interval_that_is_not_positive() -> None:
-    with pytest.raises(ValueError, match='interval=0 must be positive'):
+    with pytest.raises(ValueError, match='interval=0 must be at least 1'):
         HOOKS.build(dict(type='mmkd.FilterNormsHook', interval=0))

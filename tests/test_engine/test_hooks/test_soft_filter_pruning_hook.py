@@ -220,11 +220,9 @@ def test_momentum_moves_hard_filters_unless_it_is_masked(tmp_path) -> None:
 
         def after_train_epoch(self, runner) -> None:
             for hook in runner.hooks:
-                for name, hard in (
-                    getattr(hook, 'pruner', hook)
-                    .__dict__.get('hard', {})
-                    .items()
-                ):
+                if not hasattr(hook, 'pruner'):
+                    continue
+                for name, hard in hook.pruner.hard.masks.items():
                     weight = runner.model.get_parameter(f'{name}.weight')
                     self.count += int(weight[hard.flatten()].any())
 
@@ -389,14 +387,14 @@ def test_overflowing_gradients_of_hard_filters_become_zero(tmp_path) -> None:
         hook.pruner for hook in found.runner.hooks if hasattr(hook, 'pruner')
     )
     weight = found.runner.model.conv0.weight
-    pruner.freeze_hard()
+    pruner.hard.freeze()
     weight.grad = None
     (weight * float('inf')).sum().backward()
-    hard = pruner.hard['conv0'].flatten()
+    hard = pruner.hard.masks['conv0'].flatten()
     assert int(hard.sum()) == 3
     assert not weight.grad[hard].any()
     assert weight.grad[~hard].isinf().all()
-    pruner.release()
+    pruner.hard.release()
     weight.grad = None
     weight.sum().backward()
     assert weight.grad.all()

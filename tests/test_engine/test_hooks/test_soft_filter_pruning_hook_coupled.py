@@ -235,6 +235,6 @@ def test_single_weights_cannot_be_coupled() -> None:
 
 def test_shortcuts_count_unless_excluded_by_name() -> None:
     exclude = ['downsample', 'shortcut', 'conv1']
-    assert SoftFilterPruningHook(coupled=True).choice['exclude'] == []
+    assert SoftFilterPruningHook(coupled=True).settings.choice.excluded == []
     taken = SoftFilterPruningHook(coupled=True, exclude=exclude)
-    assert taken.choice['exclude'] == ['conv1']
+    assert taken.settings.choice.excluded == ['conv1']

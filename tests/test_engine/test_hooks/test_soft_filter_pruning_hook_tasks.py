@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from mmkd.checkpoints.read import read_checkpoint
-from mmkd.networks import build_network, load_network_weights
+from mmkd.deploy import load_network_weights
+from mmkd.networks import build_network
 from mmkd.pruning import find_targets, zero_counts
 from mmkd.toys import TASKS, toy_network
 from tests.support.toy_cohort import cohort_config

@@ -10,7 +10,8 @@ import torch
 from mmengine.config import Config
 
 from mmkd.checkpoints.read import read_checkpoint
-from mmkd.networks import build_network, load_network_weights
+from mmkd.deploy import load_network_weights
+from mmkd.networks import build_network
 from mmkd.toys import TASKS, toy_network
 from tests.support.toy_cohort import LOGITS, cohort_config
 from tests.support.toy_runner import Diary, Interruption, make_runner

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from mmkd.checkpoints.read import read_checkpoint
-from mmkd.networks import build_network, load_network_weights
+from mmkd.deploy import load_network_weights
+from mmkd.networks import build_network
 from mmkd.toys import TASKS, toy_network
 from tests.support.toy_runner import Diary, make_runner
 
