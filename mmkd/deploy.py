@@ -55,8 +55,10 @@ class Deployment:
             given = dict(peer=0 if given is None else given)
         unknown = sorted(set(given) - {'peer', 'weights'})
         peer, weights = given.get('peer', 0), given.get('weights', OWN)
-        if unknown or not isinstance(peer, (int, str)) or not isinstance(
-            weights, str
+        if (
+            unknown
+            or not isinstance(peer, (int, str))
+            or not isinstance(weights, str)
         ):
             raise TypeError(
                 f'deploy={given!r}: give a peer index, a name, or '
@@ -170,7 +172,7 @@ def resolve_peer(
 
 
 def weights_of(config: Config) -> str:
-    """Return whose weights a run of ``config`` deploys: own or a follower's."""
+    """Return whose weights a run deploys: its own, or a follower's."""
     if not networks_of(config.model):
         return OWN
     return Deployment.parse(config.model.get('deploy')).weights

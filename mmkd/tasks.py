@@ -130,11 +130,14 @@ def stack_target_weights(
 
     None where the samples carry none (``GenerateTarget`` of mmpose does).
     """
-    found = [
-        getattr(s.get('gt_instance_labels'), 'keypoint_weights', None)
-        for s in data_samples or ()
-    ]
-    if not found or any(weights is None for weights in found):
+    found = []
+    for sample in data_samples or ():
+        labels = sample.get('gt_instance_labels')
+        weights = getattr(labels, 'keypoint_weights', None)
+        if weights is None:
+            return None
+        found.append(weights)
+    if not found:
         return None
     return torch.cat(found)[..., None]
 

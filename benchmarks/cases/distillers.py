@@ -13,11 +13,14 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
-from mmkd.checkpoints.export import deployed_network, save_plain
+from mmkd.checkpoints.export import save_plain
+from mmkd.deploy import deployed_network
 from mmkd.models.distillers.base import BaseDistiller
-from mmkd.models.distillers.loss_terms import build_losses
-from mmkd.models.distillers.sides import build_aux_heads, names_needed
-from mmkd.networks import build_network
+from mmkd.models.distillers.loss_terms import bind_losses
+from mmkd.models.distillers.rehearsal import Rehearsal
+from mmkd.models.distillers.role import Role
+from mmkd.models.distillers.wiring import wire_sides
+from mmkd.networks import build_network, networks_of
 from mmkd.registry import MODELS
 from mmkd.toys.data import toy_batch
 
@@ -39,7 +42,7 @@ def build_distiller(config: Config) -> BaseDistiller:
         ValueError: the config is that of a plain network.
     """
     model = copy.deepcopy(config.model)
-    if 'student' not in model and 'cohort' not in model:
+    if not networks_of(model):
         raise ValueError(
             'benchmark: the config trains a plain network; give that of a '
             'distiller (model.student or model.cohort)'
@@ -67,15 +70,23 @@ def build_distiller(config: Config) -> BaseDistiller:
 
 def _with_heads(network: nn.Module, model: Mapping[str, Any]) -> nn.Module:
     """Return a teacher's network with the heads that losses read on it."""
-    aux = model.get('aux_heads') or {}
-    losses = model.get('losses') or {}
     teachers = model['teacher']
     count = len(teachers) if isinstance(teachers, list) else 1
-    _, terms = build_losses(losses, count, 'views' in model)
-    wanted = [name for term in terms for name in term.teacher]
-    names = names_needed(wanted, aux)[1]
-    heads = build_aux_heads({name: aux[name] for name in names}, network)
-    return nn.ModuleDict(dict(student=network, aux_heads=heads))
+    specs = bind_losses(model.get('losses') or {}, count, 'views' in model)
+    wiring = wire_sides(
+        model.get('taps') or {},
+        model.get('aux_heads') or {},
+        dict(
+            student=[name for spec in specs for name in spec.student],
+            teacher=[name for spec in specs for name in spec.teacher],
+        ),
+    )['teacher']
+    role = Role('teacher', network, wiring)
+    shape = tuple(model.get('input_shape') or (3, 224, 224))
+    rehearsal = Rehearsal.of([role], shape)
+    if rehearsal is not None:
+        rehearsal.build_heads(role)
+    return nn.ModuleDict(dict(student=network, aux_heads=role.heads))
 
 
 def resized_cohort(config: Config, count: int, exchange: bool) -> Config:

@@ -16,20 +16,18 @@ from torch import nn
 
 from mmkd.models.cohorts.sharing import SharedPart
 from mmkd.models.distillers import OfflineDistiller, OnlineDistiller
-from mmkd.models.distillers.batch import BatchInfo, CohortBatch
-from mmkd.models.distillers.online import roles_of
-from mmkd.models.distillers.sides import named_tensors
+from mmkd.models.distillers.batch import Batch
 
 
 def offline_step(
     distiller: OfflineDistiller, optimizer: OptimWrapper, batch: dict
 ) -> Callable[[], None]:
     """The step of a student and its teachers."""
-    learned = _permanent_hooks(distiller.student, distiller.student_taps)
-    taught = [
-        _permanent_hooks(teacher.network, teacher.taps)
-        for teacher in distiller.teachers
-    ]
+    kept = {
+        role.label: _permanent_hooks(role.network, role.taps)
+        for role in distiller.roles
+    }
+    student, *others = distiller.roles
 
     def total_loss() -> torch.Tensor:
         data = distiller.data_preprocessor(copy.copy(batch), True)
@@ -43,30 +41,24 @@ def offline_step(
                 teacher.network(shown, mode='tensor')
 
         def tensors() -> dict[str, Any]:
-            return named_tensors(
-                learned,
-                distiller.aux_heads,
-                distiller.aux_configs,
-                distiller.student_wanted,
-            )
+            return student.named(kept['student'])
 
-        own, student = _run(distiller.student, images, rows, samples, tensors)
+        named = {}
+        own, named['student'] = _run(
+            distiller.student, images, rows, samples, tensors
+        )
         total: Any = sum(_loss_values(own))
         with torch.no_grad():
-            known: list[dict[str, Any]] = [
-                named_tensors(
-                    kept, side.aux_heads, side.aux_configs, side.wanted
-                )
-                for kept, side in zip(taught, distiller.teachers, strict=True)
-            ]
-        for term in distiller.terms:
-            given = known[term.teacher_index] if known else {}
-            value = distiller.losses[term.name](
-                *term.tensors(student, given),
-                **{name: info[name] for name in term.extras},
+            for role in others:
+                named[role.label] = role.named(kept[role.label])
+        terms: Any = distiller.parts
+        for part in terms:
+            inputs = [named[label][name] for label, name in part.reads()]
+            value = part.module(
+                *inputs, **{name: info[name] for name in part.spec.extras}
             )
             parts = value.values() if isinstance(value, dict) else [value]
-            total = total + term.weight * sum(parts)
+            total = total + part.spec.weight * sum(parts)
         return total
 
     def step() -> None:
@@ -96,8 +88,7 @@ def online_step(
         )
     cohort = distiller.cohort
     learned = [
-        _permanent_hooks(peer, taps)
-        for peer, taps in zip(cohort.peers, distiller.taps, strict=True)
+        _permanent_hooks(role.network, role.taps) for role in distiller.peers
     ]
     trunks = [
         _run_once(cohort[part.peers[0]], part, cohort.sharing.scale_gradient)
@@ -115,12 +106,12 @@ def online_step(
                 'benchmark: a trunk that is shared between several views has '
                 'no step by hand; set num_views=1 or cohort.shared=[]'
             )
-        info = CohortBatch(samples, views[0].device, network=cohort[0])
+        info = Batch(samples, views[0].device, network=cohort[0])
         rows = None
         if distiller.views is not None:
             turned, rows, labels = _views(distiller, views[0], samples)
             views = [turned] * len(cohort)
-            info = CohortBatch(
+            info = Batch(
                 samples, turned.device, labels['view_labels'], cohort[0]
             )
         total: Any = 0.0
@@ -128,14 +119,18 @@ def online_step(
         for k, peer in enumerate(cohort.peers):
 
             def named(k: int = k) -> dict[str, Any]:
-                return distiller.named_tensors(k, learned[k])
+                return distiller.peers[k].named(learned[k])
 
             own, seen = _run(peer, views[k], rows, samples, named)
             weight = distiller.task_weights[k]
             total = total + weight * sum(_loss_values(own))
             tensors.append(seen)
         for exchange in distiller.exchanges:
-            losses = exchange(roles_of(exchange, tensors), info)
+            read = [
+                {role: own[name] for role, name in exchange.on.items()}
+                for own in tensors
+            ]
+            losses = exchange(read, info)
             total = total + sum(_loss_values(losses))
         for kept in trunks:
             kept.clear()
@@ -146,7 +141,7 @@ def online_step(
             total = total_loss()
         optimizer.update_params(total)
         for exchange in distiller.exchanges:
-            exchange.after_step(distiller)
+            exchange.after_step(distiller.trained)
 
     return step
 
@@ -194,14 +189,14 @@ def _leaves(value: Any) -> Any:
 
 def _views(
     distiller: Any, inputs: torch.Tensor, samples: Any
-) -> tuple[torch.Tensor, slice | None, BatchInfo]:
+) -> tuple[torch.Tensor, slice | None, Batch]:
     """Return the views, the rows with a task loss, and batch values."""
-    info = BatchInfo(samples, inputs.device)
+    info = Batch(samples, inputs.device)
     if distiller.views is None:
         return inputs, None, info
     images, labels = distiller.views(inputs, info['labels'])
     rows = distiller.views.task_rows(len(inputs))
-    return images, rows, BatchInfo(samples, inputs.device, labels)
+    return images, rows, Batch(samples, inputs.device, labels)
 
 
 def _run(

@@ -9,9 +9,6 @@ import torch
 from mmengine.dist import all_reduce
 from torch import nn
 
-from mmkd.models.distillers import OfflineDistiller
-from mmkd.models.distillers.batch import stack_labels
-from mmkd.models.distillers.sides import named_tensors
 from mmkd.models.heads import HierarchicalBranches
 from mmkd.models.heads.hierarchical_branches import class_logits
 
@@ -42,55 +39,48 @@ def view_metrics(distiller: Any, batches: Iterable[Any]) -> dict[str, float]:
     total = torch.zeros(())
     for batch in batches:
         data = distiller.data_preprocessor(batch, False)
-        labels = stack_labels(data['data_samples']).to(data['inputs'].device)
-        for name, hits in _hits(distiller, data['inputs'], labels).items():
-            value = hits.float().mean().cpu() * len(labels)
+        for name, hits in _hits(distiller, data).items():
+            count = len(data['data_samples'])
+            value = hits.float().mean().cpu() * count
             counts[name] = counts.get(name, torch.zeros(())) + value
-        total += len(labels)
+        total += len(data['data_samples'])
     for value in (total, *counts.values()):
         all_reduce(value)
     return {name: 100 * float(v / total) for name, v in counts.items()}
 
 
-def _hits(
-    distiller: Any, inputs: torch.Tensor, labels: torch.Tensor
-) -> dict[str, torch.Tensor]:
+def _hits(distiller: Any, data: dict[str, Any]) -> dict[str, torch.Tensor]:
     """Return what was right, as booleans, by the name of the metric."""
     if getattr(distiller, 'views', None) is None:
         raise ValueError(
             'view metrics: the model shows no views; set model.views='
             "dict(type='mmkd.RotationViews'), or remove ViewMetricsHook"
         )
-    images, joint_labels = distiller.views(inputs, labels)
+    roles = [role for role in distiller.roles if role.state == 'trained']
+    branches = {role.label: _branches(role.heads) for role in roles}
+    seen = distiller.observe(data['inputs'], data['data_samples'])
     count = distiller.views.num_rotations
-    if isinstance(distiller, OfflineDistiller):
-        sides = [('', distiller.student, distiller.student_taps)]
-        heads = [(distiller.aux_heads, distiller.aux_configs)]
-    else:
-        peers = zip(distiller.cohort.peers, distiller.taps, strict=True)
-        sides = [(f'peer{k}.', *peer) for k, peer in enumerate(peers)]
-        heads = list(
-            zip(distiller.aux_heads, distiller.aux_configs, strict=True)
-        )
     hits = {}
-    guesses = []
-    for (prefix, network, taps), own in zip(sides, heads, strict=True):
-        name = _branches(own[0])
-        with taps.recording() as record:
-            guesses.append(network(images, mode='tensor').argmax(1))
-        joint = named_tensors(record, *own, [name])[name]
-        for number, logits in enumerate(joint, 1):
+    for label, name in branches.items():
+        prefix = '' if label == 'student' else f'{label}.'
+        for number, logits in enumerate(seen.tensors[label][name], 1):
             key = f'{prefix}branch{number}'
             guess = class_logits(logits, count).argmax(1)
-            hits[f'{key}/joint_accuracy'] = logits.argmax(1) == joint_labels
-            hits[f'{key}/class_accuracy'] = guess == joint_labels // count
-    for teacher in getattr(distiller, 'teachers', ())[:1]:
-        guesses.append(teacher.outputs(images).argmax(1))
-    same = torch.stack([guess == guesses[0] for guess in guesses]).all(0)
+            right = logits.argmax(1) == seen.view_labels
+            hits[f'{key}/joint_accuracy'] = right
+            hits[f'{key}/class_accuracy'] = guess == seen.view_labels // count
+    labels = [*branches, *_first_teacher(distiller)]
+    guesses = [seen.outputs[label].argmax(1) for label in labels]
     if len(guesses) > 1:
+        same = torch.stack([guess == guesses[0] for guess in guesses]).all(0)
         for turn in range(count):
             hits[f'rotation{90 * turn}/agreement'] = same[turn::count]
     return hits
+
+
+def _first_teacher(distiller: Any) -> list[str]:
+    labels = [role.label for role in distiller.roles]
+    return [label for label in labels if label.startswith('teacher')][:1]
 
 
 def _branches(heads: nn.ModuleDict) -> str:

@@ -15,6 +15,8 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from mmkd.checkpoints.onnx import export_onnx
+from mmkd.checkpoints.verify import random_inputs
 from mmkd.pruning.compact_config import compact_config
 from mmkd.pruning.compact_files import check_compact, write_compact
 from mmkd.pruning.compaction.compactor import CompactionReport, compact
@@ -30,8 +32,6 @@ from mmkd.pruning.compaction.verify import relative_error
 from mmkd.pruning.masked_run import MaskedRun, read_run, recalibrate
 from mmkd.pruning.plain import as_json, as_plain
 from mmkd.pruning.promises import missing_zeros
-from mmkd.checkpoints.onnx import export_onnx
-from mmkd.checkpoints.verify import random_inputs
 from mmkd.version import __version__
 
 

@@ -98,7 +98,9 @@ def sharing_notes(cohort: Cohort) -> list[str]:
             if cohort.sharing.scale_gradient
             else ''
         )
-        lines.append(f'    shared by {members}: {", ".join(part.paths)}{scaled}')
+        lines.append(
+            f'    shared by {members}: {", ".join(part.paths)}{scaled}'
+        )
     return lines
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -71,7 +72,9 @@ class Followers(nn.Module):
         # Not registered: the distiller has them as students or peers.
         followed = nn.ModuleList(map(nn.ModuleList, (networks, heads)))
         self.__dict__['_followed'] = followed
-        self.networks, self.heads = copy.deepcopy(followed)
+        copies: Any = copy.deepcopy(followed)
+        self.networks: nn.ModuleList = copies[0]
+        self.heads: nn.ModuleList = copies[1]
         self.requires_grad_(False)
         self.register_buffer('steps', torch.tensor(0))
         self._count: int | None = 0
@@ -114,7 +117,7 @@ class Followers(nn.Module):
         """Return copies and what they follow, shared ones once."""
         copies = nn.ModuleList([self.networks, self.heads])
         own, theirs = (
-            dict(getattr(module, kind)()) for module in (copies, self._followed)
+            dict(getattr(both, kind)()) for both in (copies, self._followed)
         )
         return [(own[key], theirs[key]) for key in own]
 
@@ -144,3 +147,25 @@ class Followers(nn.Module):
     ) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         self._count = None
+
+
+def make_followers(
+    key: str,
+    networks: Sequence[nn.Module],
+    heads: Sequence[nn.Module],
+    options: Mapping[str, Any],
+) -> Followers:
+    """Return `Followers` with the ``options`` that the config has at ``key``.
+
+    Raises:
+        TypeError: an option is unknown.
+    """
+    known = set(inspect.signature(Followers).parameters)
+    known -= {'networks', 'heads'}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise TypeError(
+            f'{key} has the unknown key {", ".join(unknown)}; known: '
+            f'{", ".join(sorted(known))}'
+        )
+    return Followers(networks, heads, **options)

@@ -171,7 +171,7 @@ def names_read(
     """
     found: dict[str, str] = {}
     for exchange in exchanges:
-        on: Mapping[str, str] = exchange.on  # type: ignore[assignment]
+        on: Mapping[str, str] = exchange.on
         for role, name in on.items():
             source, _, tensor = name.rpartition('.')
             if source == follower:

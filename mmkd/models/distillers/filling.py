@@ -95,9 +95,7 @@ def _number(key: str, match: re.Match[str], seen: Seen) -> Any:
     return value
 
 
-def _compare(
-    key: str, given: Any, match: re.Match[str], seen: Seen
-) -> None:
+def _compare(key: str, given: Any, match: re.Match[str], seen: Seen) -> None:
     shapes = seen(match['side'])
     found = None if shapes is None else _of(shapes, match['what'])
     if found is None or match['what'].startswith('size'):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
-
-import inspect
 
 import torch
 from mmengine.model import ModuleDict
@@ -16,8 +15,8 @@ from mmkd.models.distillers.filling import class_of, fill
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.shrink import shapes_of, size_of
 from mmkd.models.distillers.wiring import head_inputs
-from mmkd.tasks import num_classes
 from mmkd.taps import Tensors
+from mmkd.tasks import num_classes
 from mmkd.utils.modes import evaluating
 
 

@@ -110,7 +110,7 @@ class LossTerm(Part):
         """
         inputs = self.tensors(tensors)
         extras = {name: batch[name] for name in self.spec.extras}
-        found = {None: self._named(self.module(*inputs, **extras))}
+        found: ByPhase = {None: self._named(self.module(*inputs, **extras))}
         for phase in self.phases:
             given = self.module.phase_losses(  # type: ignore[operator]
                 phase, *inputs, **extras
@@ -128,9 +128,11 @@ class LossTerm(Part):
         )
         if spec.weight == 1.0:
             # times 1.0, so that the sum is the same with any number
-            return {k: v * spec.weight for k, v in losses.items()} if (
-                single
-            ) else losses
+            return (
+                {k: v * spec.weight for k, v in losses.items()}
+                if (single)
+                else losses
+            )
         suffix = '' if single else f'_t{spec.teacher_index}'
         return {f'{k}{suffix}': v * spec.weight for k, v in losses.items()}
 

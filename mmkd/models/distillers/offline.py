@@ -11,7 +11,7 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
 from mmkd.deploy import OWN, Deployment, load_network_weights
-from mmkd.models.cohorts.followers import Followers
+from mmkd.models.cohorts.followers import make_followers
 from mmkd.models.distillers.base import BaseDistiller, Observation, Run
 from mmkd.models.distillers.batch import Batch
 from mmkd.models.distillers.loss_terms import bind_losses
@@ -156,8 +156,9 @@ class OfflineDistiller(BaseDistiller):
     ) -> None:
         """Connect taps, auxiliary heads and losses on both sides."""
         specs = bind_losses(losses or {}, len(given), self.views is not None)
-        single = len(given) == 1
-        names = ['teacher' if single else f'teacher{k}' for k in range(len(given))]
+        names = [f'teacher{k}' for k in range(len(given))]
+        if len(given) == 1:
+            names = ['teacher']
         wanted = {
             'student': [n for spec in specs for n in spec.student],
             **{
@@ -211,7 +212,7 @@ class OfflineDistiller(BaseDistiller):
         rehearsal: Rehearsal | None,
     ) -> None:
         """Make the teachers that are moving averages of the student."""
-        self.followers = nn.ModuleDict()
+        self.followers: Any = nn.ModuleDict()
         for label, spec in zip(names, given, strict=True):
             if not _follows(spec):
                 continue
@@ -224,11 +225,9 @@ class OfflineDistiller(BaseDistiller):
                     'which follows the student: nothing trains it; let a '
                     'loss read it of the student too'
                 )
-            try:
-                copies = Followers([self.student], [self.aux_heads], **options)
-            except TypeError as error:
-                raise TypeError(f'model.teacher={dict(spec)}: {error}') from None
-            self.followers[label] = copies
+            copies = self.followers[label] = make_followers(
+                'model.teacher', [self.student], [self.aux_heads], options
+            )
             role = Role(
                 label,
                 copies[0],

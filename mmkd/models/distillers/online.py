@@ -18,7 +18,7 @@ from mmkd.models.cohorts.build import (
     require_one_preprocessor,
     sharing_notes,
 )
-from mmkd.models.cohorts.followers import Followers
+from mmkd.models.cohorts.followers import make_followers
 from mmkd.models.cohorts.sharing import SharedRun
 from mmkd.models.distillers.base import BaseDistiller, Observation, Run
 from mmkd.models.distillers.batch import Batch
@@ -195,19 +195,18 @@ class OnlineDistiller(BaseDistiller):
         rehearsal: Rehearsal | None,
     ) -> None:
         """Make the moving averages of the peers."""
-        self.followers = nn.ModuleDict()
+        self.followers: Any = nn.ModuleDict()
         self._follower_runs: dict[str, tuple[Any, SharedRun, list[Role]]] = {}
         sharing = self.cohort.sharing
         for name, options in followers.items():
             options = dict(options or {})
             view = options.pop('view', 'own')
-            try:
-                copies = Followers(
-                    list(self.cohort.peers), list(self.aux_heads), **options
-                )
-            except TypeError as error:
-                raise TypeError(f'model.followers.{name}: {error}') from None
-            self.followers[name] = copies
+            copies = self.followers[name] = make_followers(
+                f'model.followers.{name}',
+                list(self.cohort.peers),
+                list(self.aux_heads),
+                options,
+            )
             roles = [
                 Role(
                     f'{peer.label}.{name}',
@@ -393,7 +392,10 @@ class OnlineDistiller(BaseDistiller):
                 for index, role in enumerate(roles):
                     seen = images[index] if view == 'own' else inputs[view]
                     sharing.next_peer(id(seen))
-                    yield role, *role.observe(views(seen).images, views.samples)
+                    yield (
+                        role,
+                        *role.observe(views(seen).images, views.samples),
+                    )
 
     # -- prediction ---------------------------------------------------------
 
@@ -418,7 +420,7 @@ class OnlineDistiller(BaseDistiller):
                 [p for p in self.parts if isinstance(p, ExchangePart)],
                 inputs,
                 data_samples,
-                [role for _, _, roles in self._follower_runs.values() for role in roles],
+                self.roles[len(self.peers) :],
             )
             return self._attach(found)
         return super().forward(inputs, data_samples, mode)

@@ -183,13 +183,14 @@ class Rehearsal:
                 )  # not if a module runs in training alone
             ]
 
-    def _try_part(self, part: Part, tensors: Any, batch: DummyBatch) -> ByPhase:
+    def _try_part(
+        self, part: Part, tensors: Any, batch: DummyBatch
+    ) -> ByPhase:
         try:
             return part.rehearse(tensors, batch)
         except (ValueError, TypeError, RuntimeError, IndexError) as error:
             seen = '; '.join(
-                f'{label} {name} '
-                f'{shapes_of(self.seen[label].taps.get(name))}'
+                f'{label} {name} {shapes_of(self.seen[label].taps.get(name))}'
                 for label, name in part.reads()
             )
             raise ValueError(

@@ -94,10 +94,8 @@ class ViewMaker:
         if self._view_set is None:
             return View(images)
         labels = stack_labels(self._data_samples).to(images.device)
-        return View(
-            *self._view_set(images, labels),
-            self._view_set.task_rows(len(images)),
-        )
+        shown, joint = self._view_set(images, labels)
+        return View(shown, joint, self._view_set.task_rows(len(images)))
 
 
 def views_of_peers(
