@@ -49,21 +49,17 @@ class Deployment:
         """Read ``deploy`` of a config: a peer, or ``dict(peer=, weights=)``.
 
         Raises:
-            TypeError: it is neither, or has unknown keys.
+            TypeError: it has unknown keys.
         """
         if not isinstance(given, Mapping):
             given = dict(peer=0 if given is None else given)
         unknown = sorted(set(given) - {'peer', 'weights'})
-        peer, weights = given.get('peer', 0), given.get('weights', OWN)
-        if (
-            unknown
-            or not isinstance(peer, (int, str))
-            or not isinstance(weights, str)
-        ):
+        if unknown:
             raise TypeError(
-                f'deploy={given!r}: give a peer index, a name, or '
-                'dict(peer=..., weights=...)'
+                f'deploy has the unknown key {", ".join(unknown)}: give a '
+                'peer index, a name, or dict(peer=..., weights=...)'
             )
+        peer, weights = given.get('peer', 0), given.get('weights', OWN)
         return cls(peer, weights)
 
     def check(

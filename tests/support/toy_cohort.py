@@ -126,9 +126,9 @@ class TinyRecordingExchange(Exchange):
         terms = [peer['logits'].square().mean() for peer in peers]
         return dict(loss_size=self.factor * sum(terms))
 
-    def after_step(self, distiller: nn.Module) -> None:
+    def after_step(self, peers: Any) -> None:
         self.steps += 1
-        weight = distiller.cohort[0].head.fc.weight
+        weight = peers[0].head.fc.weight
         self.weight_seen = weight.detach().clone()
 
 
@@ -157,7 +157,7 @@ class TinyMovingExchange(Exchange):
         self.last = peers[0]['logits'].square().mean()
         return dict(loss_size=self.last * (1 + self.average))
 
-    def after_step(self, distiller: nn.Module) -> None:
+    def after_step(self, peers: Any) -> None:
         self.average.lerp_(self.last.detach(), 0.5)
 
 
@@ -182,7 +182,7 @@ class TinyAdversarialExchange(Exchange):
         real, fake = (self.discriminator(x.detach()) for x in (real, fake))
         return dict(loss_critic=((real - 1).square() + fake.square()).mean())
 
-    def phase_parameters(self, phase: str, distiller: Any) -> Any:
+    def phase_parameters(self, phase: str, peers: Any) -> Any:
         if phase == 'adversarial':
-            return distiller.cohort[1].parameters()
-        return super().phase_parameters(phase, distiller)
+            return peers[1].parameters()
+        return super().phase_parameters(phase, peers)

@@ -164,10 +164,27 @@ class BaseDistiller(BaseModel):
             f'{", ".join(role.label for role in self.roles)}'
         )
 
-    def rehearsal(
+    def rehearse(
         self, input_shape: Sequence[int] | None = None
     ) -> Rehearsal | None:
-        """Run all networks without storage, before there are data.
+        """Try all networks, heads and parts, before there are data.
+
+        Random state, buffers and parameters stay as they are.
+
+        Args and returns: see `watch`.
+
+        Raises:
+            ValueError: one refuses its tensors.
+        """
+        rehearsal = self.watch(input_shape)
+        if rehearsal is not None:
+            rehearsal.try_parts(self.parts)
+        return rehearsal
+
+    def watch(
+        self, input_shape: Sequence[int] | None = None
+    ) -> Rehearsal | None:
+        """Run all networks without storage, and note the shapes of taps.
 
         Args:
             input_shape: (C, H, W); defaults to the size that the data
@@ -194,7 +211,7 @@ class BaseDistiller(BaseModel):
 
     def finish_building(self, rehearsal: Rehearsal | None) -> None:
         """Try all parts, settle their names and print the summary."""
-        self.phases = check_phases(self.parts)
+        check_phases(self.parts)
         self._names = LogNames()
         if rehearsal is not None:
             for number, part, given in rehearsal.try_parts(self.parts):
@@ -248,6 +265,11 @@ class BaseDistiller(BaseModel):
         super().init_weights()
         for followers in self.followers_of_all():
             followers.start()
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """Phases of the step after the common one, with own optimizers."""
+        return tuple(phase for part in self.parts for phase in part.phases)
 
     # -- a step -------------------------------------------------------------
 

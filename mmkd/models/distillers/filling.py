@@ -104,8 +104,8 @@ def _compare(key: str, given: Any, match: re.Match[str], seen: Seen) -> None:
     if isinstance(found, list) != isinstance(same, list) or found == same:
         return  # a module may read one of several maps
     raise ValueError(
-        f'{key}={given}, but what it reads is {_text(shapes)}, that is '
-        f'{found}: leave {match[0]} out, or correct the tap'
+        f'{key}={given}, but what it reads is {_text(shapes)}: set '
+        f'{match[0]}={found}, leave it out, or correct the tap'
     )
 
 

@@ -22,6 +22,7 @@ def check_losses(
     Raises:
         FloatingPointError: names the loss and the range of its inputs.
     """
+    values = {name: torch.as_tensor(value) for name, value in values.items()}
     kinds = [value.dtype for value in values.values()]
     kind = torch.float64 if torch.float64 in kinds else torch.float32
     found = torch.stack(

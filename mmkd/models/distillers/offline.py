@@ -177,7 +177,7 @@ class OfflineDistiller(BaseDistiller):
         for label, teacher in zip(names, self._teachers, strict=True):
             if teacher is not None:
                 self.roles.append(teacher.role(label, wirings[label]))
-        rehearsal = self.rehearsal(input_shape) if dry_run else None
+        rehearsal = self.watch(input_shape) if dry_run else None
 
         shapes: dict[str, Any] = {}
         if rehearsal is not None:

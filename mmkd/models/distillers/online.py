@@ -127,7 +127,7 @@ class OnlineDistiller(BaseDistiller):
             )
         ]
         self.roles = list(self.peers)
-        rehearsal = self.rehearsal(input_shape) if dry_run else None
+        rehearsal = self.watch(input_shape) if dry_run else None
         if rehearsal is not None:
             check_shared_order(cohort, rehearsal.rows, rehearsal.shape)
         for role in self.peers:

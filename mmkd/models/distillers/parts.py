@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -119,7 +119,11 @@ class LogNames:
         self._parts: dict[str, Part] = {}
 
     def settle(
-        self, number: int, part: Part, given: ByPhase, own: Iterable[str] = ()
+        self,
+        number: int,
+        part: Part,
+        given: ByPhase,
+        own: Collection[str] = (),
     ) -> None:
         """Name what part ``number`` gives.
 
@@ -131,7 +135,8 @@ class LogNames:
         """
         for phase, losses in given.items():
             for name in losses:
-                if (number, phase, name) in self._names:
+                settled = self._names.get((number, phase, name))
+                if settled is not None and settled not in own:
                     continue
                 taken = name in self._parts or name in own
                 found = part.name_for(name, phase, taken)
@@ -147,8 +152,8 @@ class LogNames:
         return self._parts.get(name)
 
 
-def check_phases(parts: Sequence[Part]) -> tuple[str, ...]:
-    """Return the phases of all parts, in order.
+def check_phases(parts: Sequence[Part]) -> None:
+    """Refuse phases that could not be told apart.
 
     Raises:
         ValueError: two parts have a phase of the same name.
@@ -163,4 +168,3 @@ def check_phases(parts: Sequence[Part]) -> tuple[str, ...]:
                     'own, so give one of them another name'
                 )
             owners[phase] = part
-    return tuple(owners)

@@ -177,8 +177,8 @@ class PhasedOptimWrapperConstructor:
         self.configs.pop('constructor', None)
         if paramwise_cfg is not None:
             raise ValueError(
-                'optim_wrapper.paramwise_cfg: give it inside a phase, e.g. '
-                f'optim_wrapper.{MAIN}.paramwise_cfg'
+                'optim_wrapper.paramwise_cfg: give it inside '
+                f'optim_wrapper.{MAIN}, or inside another phase'
             )
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:

@@ -168,6 +168,10 @@ class Rehearsal:
             tensors = {}
             for role in self.roles:
                 own = self._taps(role, shrink)
+                dtype = getattr(role.entry, 'dtype', None)
+                own = {
+                    name: _cast(value, dtype) for name, value in own.items()
+                }
                 for name, head in role.heads.items():
                     try_head(name, head, role, own)
                 tensors[role.label] = own
@@ -199,11 +203,10 @@ class Rehearsal:
             ) from error
 
     def _taps(self, role: Role, shrink: Shrink) -> dict[str, Tensors]:
-        dtype = getattr(role.entry, 'dtype', None)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return {
-                name: _cast(shrink(value), dtype)
+                name: shrink(value)
                 for name, value in self.seen[role.label].taps.items()
             }
 

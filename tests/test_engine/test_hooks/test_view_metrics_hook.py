@@ -111,7 +111,7 @@ def test_values_by_hand(tmp_path: Path) -> None:
         for turn in range(4):
             stages = student.student.backbone(turned[None])
             heads = student.aux_heads['joint']
-            with student.student_taps.recording() as record:
+            with student.role('student').taps.recording() as record:
                 own = student.student(turned[None], mode='tensor')
             other = teacher.network(turned[None], mode='tensor')
             agreement[turn] += float(own.argmax() == other.argmax())

@@ -34,7 +34,9 @@ CIRKD: dict[str, Any] = dict(
 
 
 def step(distiller: Any, data: dict[str, Any]) -> dict[str, Any]:
-    return distiller(**data, mode='loss')
+    losses = distiller(**data, mode='loss')
+    distiller.parse_losses(losses)  # looks whether they are finite
+    return losses
 
 
 # -- labels ----------------------------------------------------------------

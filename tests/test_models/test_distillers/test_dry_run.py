@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import nn
 
-from mmkd.models.distillers.dry_run import dry_run, rehearse
-from mmkd.models.distillers.summary import summarize
+from mmkd.models.distillers.rehearsal import watch
+from mmkd.models.distillers.role import Role
+from mmkd.models.distillers.wiring import Wiring
 from mmkd.networks import build_network
 from mmkd.registry import MODELS
-from mmkd.taps import Taps
 from mmkd.toys import toy_network, toy_segmentor
 
 
@@ -37,20 +37,22 @@ def with_auxiliary_head(width: int) -> Any:
     'task', ['classification', 'segmentation', 'pose', 'detection']
 )
 def test_every_task_is_rehearsed(build: Any, task: str) -> None:
-    report = dry_run(build(task))
+    report = build(task).rehearse()
     assert report is not None
-    assert report.input_shape == (3, 224, 224)
-    assert report.student.multiply_adds > 1e6
-    assert report.teachers[0].multiply_adds > report.student.multiply_adds
-    assert set(report.student.taps) == {'feats', 'logits'}
+    assert report.shape == (3, 224, 224)
+    student, teacher = report.seen['student'], report.seen['teacher']
+    assert student.multiply_adds > 1e6
+    assert teacher.multiply_adds > student.multiply_adds
+    assert set(student.taps) == {'feats', 'logits'}
 
 
 def test_shapes_are_those_of_a_real_run(build: Any) -> None:
     distiller = build(input_shape=(3, 64, 96))
-    report = dry_run(distiller, (3, 64, 96))
-    with torch.no_grad(), distiller.student_taps.recording() as record:
+    report = distiller.rehearse((3, 64, 96))
+    taps = distiller.role('student').taps
+    with torch.no_grad(), taps.recording() as record:
         distiller.student(torch.zeros(2, 3, 64, 96), None, mode='tensor')
-    for name, value in report.student.taps.items():
+    for name, value in report.seen['student'].taps.items():
         assert value.shape == record[name].shape
 
 
@@ -76,7 +78,7 @@ def test_nothing_changes(build: Any) -> None:
         np.random.get_state()[1].copy(),
         random.getstate(),
     )
-    assert dry_run(distiller) is not None
+    assert distiller.rehearse() is not None
     assert torch.equal(torch.get_rng_state(), randoms[0])
     assert np.array_equal(np.random.get_state()[1], randoms[1])
     assert random.getstate() == randoms[2]
@@ -106,9 +108,10 @@ def test_same_weights_with_and_without(build: Any) -> None:
 @pytest.mark.slow
 def test_large_networks_cost_little(name: str) -> None:
     network = build_network(f'mmseg::{name}')
-    taps = Taps(network, dict(logits='decode_head.conv_seg'))
+    taps = dict(logits='decode_head.conv_seg')
+    role = Role('student', network, Wiring(taps, {}, ()))
     start = time.process_time()
-    report = rehearse(network, taps, 2, (3, 512, 1024))
+    report = watch(role, 2, (3, 512, 1024))
     assert time.process_time() - start < 3
     assert report.taps['logits'].shape[:2] == (2, 19)
     assert report.taps['logits'].device.type == 'meta'
@@ -129,7 +132,7 @@ def test_loss_that_fits_only_the_true_size(build: Any) -> None:
 
     loss = dict(type='mmkd.TinySizedLoss', on='logits', size=28)
     distiller = build(losses=dict(sized=loss))
-    assert dry_run(distiller) is not None
+    assert distiller.rehearse() is not None
     loss['size'] = 27
     with pytest.raises(ValueError, match='losses.sized .TinySizedLoss. does'):
         build(losses=dict(sized=loss))
@@ -148,7 +151,8 @@ def test_aux_head_that_does_not_fit(build: Any) -> None:
             aux_heads=dict(joint=head),
             losses=dict(joint=loss),
         )
-    assert 'aux_heads.joint (TinyBranch) does not fit' in str(error.value)
+    assert 'aux_heads.joint.in_channels=31' in str(error.value)
+    assert 'set in_channels=32' in str(error.value)
     assert '(8, 32, 7, 7)' in str(error.value)
 
 
@@ -176,9 +180,8 @@ def test_students_auxiliary_head_runs_in_training(
         )
     )
     distiller = build(student=with_auxiliary_head(4), taps=taps)
-    assert '(runs in training only)' in summarize(
-        distiller, dry_run(distiller)
-    )
+    text = distiller.summary(distiller.rehearse())
+    assert '(runs in training only)' in text
     losses = distiller(**batch(distiller), mode='loss')
     assert losses['loss_kd'].isfinite()
 
@@ -208,8 +211,8 @@ def test_network_that_cannot_be_rehearsed(
     student['backbone'] = dict(type='mmkd.TinyNumpyBackbone')
     student['decode_head'].update(in_channels=8, in_index=0)
     distiller = build(student=student)
-    assert dry_run(distiller) is None
-    assert 'multiply-adds' not in summarize(distiller, None)
+    assert distiller.rehearse() is None
+    assert 'multiply-adds' not in distiller.summary()
     losses = distiller(**batch(distiller), mode='loss')
     assert losses['loss_kd'].isfinite()
 
@@ -233,7 +236,7 @@ def test_summary_tells_everything(build: Any) -> None:
         ),
     )
     distiller = build(taps=taps, losses=losses)
-    text = summarize(distiller, dry_run(distiller))
+    text = distiller.summary(distiller.rehearse())
     count = sum(p.numel() for p in distiller.student.parameters()) / 1e6
     for part in (
         f'student: EncoderDecoder, {count:.3f} M parameters',
@@ -251,7 +254,8 @@ def test_summary_tells_everything(build: Any) -> None:
 
 def test_toy_multiply_adds_by_hand() -> None:
     network = build_network(toy_network('classification', 4))
-    report = rehearse(network, Taps(network, {}), 1, (3, 32, 32))
+    role = Role('student', network, Wiring({}, {}, ()))
+    report = watch(role, 1, (3, 32, 32))
     total = 0
 
     def count(module: nn.Module, args: Any, output: torch.Tensor) -> None:

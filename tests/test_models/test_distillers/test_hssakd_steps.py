@@ -156,9 +156,9 @@ def test_half_precision_is_the_teachers_own(
     path = saved(tmp_path, state_of(case, 'teacher', 'student.', 'aux_heads.'))
     model = offline(dict(checkpoint=path, dtype=dtype))
     images = batches(case)[0]['inputs'].repeat(4, 1, 1, 1)
-    plain = model.teachers[0](images)
+    plain = model.role('teacher').observe(images)[1]
     with torch.autocast('cpu', dtype=torch.bfloat16):
-        mixed = model.teachers[0](images)
+        mixed = model.role('teacher').observe(images)[1]
         model(**batches(case)[0], mode='loss')
     assert mixed['logits'].dtype == getattr(torch, dtype)
     assert torch.equal(mixed['logits'], plain['logits'])
@@ -193,7 +193,7 @@ def test_layer_norms_of_a_half_precision_teacher(tmp_path: Path) -> None:
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         expected = network.eval()(images, mode='tensor')
-    found = model.teachers[0](images)['logits']
+    found = model.role('teacher').observe(images)[1]['logits']
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found.float(), expected, rtol=0.1, atol=0.05)
 

@@ -25,7 +25,7 @@ def teacher_logits(distiller: Any, index: int, images: torch.Tensor) -> Any:
 
 
 def student_logits(distiller: Any, data: dict[str, Any]) -> Any:
-    with distiller.student_taps.recording() as record:
+    with distiller.role('student').taps.recording() as record:
         distiller.student(**copy.deepcopy(data), mode='loss')
     return record['logits'].detach()
 
@@ -114,7 +114,7 @@ def test_name_of_a_teachers_copy_is_taken(pair: Any) -> None:
 
 def test_unused_teacher_is_no_mistake(pair: Any, batch: Any) -> None:
     distiller = pair(losses=dict(kd=dict(**KD, teacher=0)))
-    assert distiller.teachers[1].wanted == []
+    assert distiller.role('teacher1').wiring.wanted == ()
     assert 'loss_kd' in distiller(**batch(distiller), mode='loss')
 
 

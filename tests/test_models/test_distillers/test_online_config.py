@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from mmkd.models.distillers.online import OnlineDistiller
-from mmkd.models.distillers.online_summary import summarize_cohort
 from mmkd.models.exchanges import Exchange
 from mmkd.registry import MODELS
 from mmkd.toys import toy_network
@@ -48,7 +47,7 @@ def other_pixels() -> Any:
         (
             dict(deploy='gated'),
             ValueError,
-            r"deploy='gated' is neither 'best' nor an aux.*\(none\)",
+            r"deploy='gated' is neither 'best', 'all' nor an aux.*\(none\)",
         ),
         (
             dict(
@@ -125,7 +124,7 @@ def other_pixels() -> Any:
                 aux_heads=dict(logits=dict(LINEAR, in_channels=5)),
             ),
             ValueError,
-            r'aux_heads\.logits \(TinyLinear\) does not fit its input \(2, 32',
+            r'aux_heads\.logits\.in_channels=5, but .* set in_channels=32',
         ),
         (dict(task_weight=[1.0]), ValueError, 'has 1 entries.*has 2 peers'),
         (
@@ -235,7 +234,7 @@ def test_summary_says_what_is_shared() -> None:
         exchange=dict(type='mmkd.MutualExchange', ramp_epochs=5),
         deploy='best',
     )
-    text = summarize_cohort(model, None)
+    text = model.summary()
     for part in (
         'shared by peer0, peer1: backbone.conv1, backbone.bn1',
         'gradient / 2',

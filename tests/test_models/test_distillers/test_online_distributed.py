@@ -22,7 +22,7 @@ folder, rank, world, root = (
 sys.path.insert(0, root)
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmkd.models.distillers.phased_step import PhasedDistributedDataParallel
+from mmkd.models.distillers.phases import PhasedDistributedDataParallel
 from mmkd.toys import toy_batch, toy_network
 from tests.support.toy_cohort import build_cohort
 

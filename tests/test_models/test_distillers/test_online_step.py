@@ -255,7 +255,7 @@ def test_non_finite_losses_name_peer_and_key() -> None:
         model.cohort[1].head.fc.weight.fill_(float('inf'))
     words = r'peer1\.loss_task is nan.*Inputs: images \(2, 3, 32, 32\) in \['
     with pytest.raises(FloatingPointError, match=words):
-        model(**batch, mode='loss')
+        model.parse_losses(model(**batch, mode='loss'))
     model.check_finite = False
     assert model(**batch, mode='loss')['peer1.loss_task'].isnan()
 
@@ -265,7 +265,7 @@ def test_non_finite_exchanges_show_what_they_read() -> None:
     model.exchanges[0].factor = float('inf')
     words = r'loss_size is inf.*peer0 logits \(2, 7\) in \[.*peer1 logits'
     with pytest.raises(FloatingPointError, match=words):
-        model(**batch_for(model), mode='loss')
+        model.parse_losses(model(**batch_for(model), mode='loss'))
 
 
 def test_wrong_labels_name_the_peer_and_the_key() -> None:

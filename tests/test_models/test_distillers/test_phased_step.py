@@ -15,7 +15,7 @@ from mmengine.optim import (
     build_optim_wrapper,
 )
 
-from mmkd.models.distillers import phased_step as module
+from mmkd.models.distillers import base as module
 from mmkd.toys import toy_batch, toy_network
 from tests.support.toy_cohort import (
     batch_for,

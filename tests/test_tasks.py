@@ -9,13 +9,13 @@ import torch
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from mmkd.models.cohorts.task_outputs import (
+from mmkd.networks import build_network
+from mmkd.tasks import (
     loss_of_output,
     main_head,
     outputs_kept,
     predictions_of_outputs,
 )
-from mmkd.networks import build_network
 from mmkd.toys import toy_network
 from tests.support.toy_cohort import batch_for
 from tests.support.toy_runner import SCOPES
