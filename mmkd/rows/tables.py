@@ -44,14 +44,14 @@ def markdown(
         for column, column_fields in columns.items():
             number = numbers.get((line, column)) or numbers.get((column, line))
             given = {**table, **line_fields, **column_fields}
-            links = []
+            links: dict[str, None] = {}  # as an ordered set
             for row in entries.rows(table):
                 row.update(line=line, column=column)
                 config = entries.fill(given.get('config', ''), row)
                 if not exists(config):
                     continue
                 text = number or entries.fill(given.get('text', '-'), row)
-                links.append(f'[{text}]({config}.py)')
+                links[f'[{text}]({config}.py)'] = None
                 if number and 'metric' in given:
                     add_metric(metrics, config, given['metric'], number)
             cell = ', '.join(links) or number or table.get('empty', '')
