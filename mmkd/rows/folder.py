@@ -8,8 +8,11 @@ from typing import Any
 
 import yaml
 
-from mmkd.rows.entries import GENERATED, Entries
+from mmkd.rows.entries import GENERATED, Entries, check_keys
 from mmkd.rows.tables import Metrics, markdown, replace_marked
+
+KEYS = ('collection', 'data', 'own', 'entries', 'configs', 'tables')
+CONFIG_KEYS = ('name', 'each', 'without', 'with', 'body')
 
 
 def folders(configs: Path) -> list[Path]:
@@ -43,8 +46,9 @@ def generate(folder: Path) -> dict[str, str]:
             itself or a file; the message says where and what to do.
     """
     file = folder / 'rows.yml'
-    # the base loader makes strings of all values
-    table = yaml.load(file.read_text('utf-8'), yaml.BaseLoader)
+    with file.open(encoding='utf-8') as text:
+        # this loader makes strings of all values
+        table = yaml.load(text, yaml.BaseLoader)
     try:
         return _generate(folder, table)
     except (KeyError, ValueError) as error:
@@ -52,6 +56,7 @@ def generate(folder: Path) -> dict[str, str]:
 
 
 def _generate(folder: Path, table: dict[str, Any]) -> dict[str, str]:
+    check_keys(table, 'rows.yml', KEYS, required=('collection', 'data'))
     entries = Entries(table.get('entries', {}))
     files = configs(table.get('configs', []), entries)
     by_hand = {p.name for p in folder.glob('*.py') if not is_generated(p)}
@@ -88,6 +93,7 @@ def configs(given: list[dict[str, Any]], entries: Entries) -> dict[str, str]:
     """Return file name -> text of the configs."""
     files: dict[str, str] = {}
     for config in given:
+        check_keys(config, 'configs', CONFIG_KEYS, required=('name', 'body'))
         for row in entries.rows(config):
             name = entries.fill(config['name'], row) + '.py'
             if name in files:

@@ -6,9 +6,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from mmkd.rows.entries import Entries, Row, titled
+from mmkd.rows.entries import Entries, Row, check_keys, titled
 
 Metrics = dict[str, dict[str, float]]
+CELL_KEYS = ('config', 'text', 'metric', 'empty')
+TABLE_KEYS = (
+    'lines', 'columns', 'corner', 'each', 'without', 'with', 'numbers',
+    *CELL_KEYS,
+)  # fmt: skip
 
 
 def markdown(
@@ -27,6 +32,7 @@ def markdown(
         KeyError: there are numbers of something that is no line or column.
         ValueError: a config has two different numbers.
     """
+    check_keys(table, 'tables', TABLE_KEYS, required=('lines', 'columns'))
     lines = side(table['lines'], entries)
     columns = side(table['columns'], entries)
     numbers = read_numbers(table.get('numbers', ''))
@@ -38,31 +44,34 @@ def markdown(
             )
     metrics: Metrics = {}
     titles = [table.get('corner', ''), *(f['title'] for f in columns.values())]
-    rows = [titles, ['---'] * len(titles)]
+    text = [titles, ['---'] * len(titles)]
     for line, line_fields in lines.items():
-        rows.append([line_fields['title']])
+        text.append([line_fields['title']])
         for column, column_fields in columns.items():
-            number = numbers.get((line, column)) or numbers.get((column, line))
             given = {**table, **line_fields, **column_fields}
-            links: dict[str, None] = {}  # as an ordered set
+            number = numbers.get((line, column)) or numbers.get((column, line))
+            links: dict[str, str] = {}  # config -> text; keeps the order
             for row in entries.rows(table):
                 row.update(line=line, column=column)
                 config = entries.fill(given.get('config', ''), row)
-                if not exists(config):
-                    continue
-                text = number or entries.fill(given.get('text', '-'), row)
-                links[f'[{text}]({config}.py)'] = None
-                if number and 'metric' in given:
+                if exists(config):
+                    shown = entries.fill(given.get('text', '-'), row)
+                    links[config] = number or shown
+            if number and 'metric' in given:
+                for config in links:
                     add_metric(metrics, config, given['metric'], number)
-            cell = ', '.join(links) or number or table.get('empty', '')
-            rows[-1].append(cell)
-    return ''.join(f'| {" | ".join(cells)} |\n' for cells in rows), metrics
+            shown = ', '.join(f'[{links[c]}]({c}.py)' for c in links)
+            text[-1].append(shown or number or given.get('empty', ''))
+    return ''.join(f'| {" | ".join(cells)} |\n' for cells in text), metrics
 
 
 def side(given: Any, entries: Entries) -> dict[str, dict[str, str]]:
     """Lines or columns: a mapping, or keys of ``entries`` and their titles."""
     if isinstance(given, dict):
-        return {key: titled(value) for key, value in given.items()}
+        fields = {key: titled(value) for key, value in given.items()}
+        for key, value in fields.items():
+            check_keys(value, key, ('title', *CELL_KEYS), required=['title'])
+        return fields
     found: dict[str, Row] = {}
     for key in entries.keys(given):
         found[key] = dict(title=entries.look_up('key.title', dict(key=key)))
