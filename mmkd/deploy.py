@@ -17,8 +17,8 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from torch import nn
 
-from mmkd.checkpoints.fit import fit_weights
 from mmkd.checkpoints.read import read_checkpoint, strip_prefix
+from mmkd.checkpoints.strict import fit_weights
 from mmkd.networks import (
     build_network,
     network_dict,

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmkd.rows import changes, folders
 from mmkd.cli.errors import one_line_errors
+from mmkd.rows import changes, folders
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 
