@@ -17,7 +17,10 @@ ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / 'mmkd' / '__init__.py').is_file():
     sys.path.insert(0, str(ROOT))  # a checkout works without installing
 
-from mmkd.checkpoints.export import ExportReport, export_student  # noqa: E402
+from mmkd.checkpoints.export import (  # noqa: E402
+    ExportReport,
+    export_deployed,
+)
 from mmkd.cli.arguments import (  # noqa: E402
     add_checkpoint_arguments,
     add_config_arguments,
@@ -57,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> ExportReport:
                 f'--out {out} is the checkpoint itself: give another name'
             )
         onnx = args.onnx
-        report = export_student(
+        reports = export_deployed(
             config,
             args.checkpoint,
             out,
@@ -66,17 +69,18 @@ def main(argv: Sequence[str] | None = None) -> ExportReport:
             allow_pickle=args.allow_pickle,
             peer=args.peer,
         )
-    print(
-        f'{report.path}: {report.num_tensors} tensors, '
-        f'{report.num_parameters / 1e6:.3f} M parameters; outputs on '
-        f'{report.input_shape} equal those of the trained network'
-    )
-    if report.onnx_path is not None:
+    for report in reports:
         print(
-            f'{report.onnx_path}: outputs deviate by at most '
-            f'{report.onnx_deviation:.1e} of the largest value'
+            f'{report.path}: {report.num_tensors} tensors, '
+            f'{report.num_parameters / 1e6:.3f} M parameters; outputs on '
+            f'{report.input_shape} equal those of the trained network'
         )
-    return report
+        if report.onnx_path is not None:
+            print(
+                f'{report.onnx_path}: outputs deviate by at most '
+                f'{report.onnx_deviation:.1e} of the largest value'
+            )
+    return reports[0]
 
 
 if __name__ == '__main__':

@@ -17,13 +17,14 @@ from mmkd.checkpoints.onnx import export_onnx
 from mmkd.checkpoints.read import read_checkpoint
 from mmkd.checkpoints.verify import random_inputs, verify_export
 from mmkd.deploy import (
+    Deployment,
     build_source,
     deployed_network,
     load_network_weights,
     resolve_peer,
     weights_of,
 )
-from mmkd.networks import build_network
+from mmkd.networks import build_network, networks_of
 from mmkd.version import __version__
 
 
@@ -103,6 +104,44 @@ def export_student(
         onnx_path=None if onnx is None else Path(onnx),
         onnx_deviation=deviation,
     )
+
+
+def export_deployed(
+    config: Config,
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    onnx: str | Path | None = None,
+    peer: int | None = None,
+    **options: Any,
+) -> list[ExportReport]:
+    """Write every network that a run deploys, as `export_student` does.
+
+    That is one, or, of a cohort with ``deploy='all'``, every peer: then the
+    files are named like ``student_peer0.pth``.
+
+    Args: see `export_student`.
+    """
+    count = len(networks_of(config.model))
+    deploy = Deployment.parse(config.model.get('deploy') if count else None)
+    peers: dict[str, int | None] = {'': peer}
+    if peer is None and count > 1 and deploy.peer == 'all':
+        peers = {f'_peer{index}': index for index in range(count)}
+
+    def named(path: str | Path, suffix: str) -> Path:
+        return Path(path).with_stem(f'{Path(path).stem}{suffix}')
+
+    return [
+        export_student(
+            config,
+            checkpoint,
+            named(out, suffix),
+            onnx=None if onnx is None else named(onnx, suffix),
+            peer=index,
+            **options,
+        )
+        for suffix, index in peers.items()
+    ]
 
 
 def save_plain(

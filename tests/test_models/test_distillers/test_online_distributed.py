@@ -48,6 +48,10 @@ CASES = dict(
             dict(type='mmkd.MutualContrastiveExchange', on='embeds',
                  loss=dict(type='mmkd.MutualContrastiveLoss', gather=True))]),
     moving=dict(exchange=dict(type='mmkd.TinyRecordingExchange')),
+    followers=dict(
+        followers=dict(mean=dict(momentum=0.5)),
+        exchange=dict(type='mmkd.MutualExchange',
+                      on=dict(logits='logits', mean='mean.logits'))),
     phases=dict(exchange=dict(type='mmkd.TinyAdversarialExchange')))
 sgd = dict(optimizer=dict(type='SGD', lr=0.05))
 
@@ -59,7 +63,7 @@ def train(name):
                 value.add_(1)
     model = distiller
     if world > 1:
-        own = name in ('moving', 'phases')
+        own = name in ('moving', 'phases', 'followers')
         wrapper = (
             PhasedDistributedDataParallel if own
             else MMDistributedDataParallel)
@@ -87,7 +91,7 @@ def train(name):
 torch.save({name: train(name) for name in CASES},
            f'{folder}/out_{world}_{rank}.pth')
 """
-CASES = ('mutual', 'contrast', 'moving', 'phases')
+CASES = ('mutual', 'contrast', 'moving', 'followers', 'phases')
 
 
 @pytest.fixture(scope='module')
