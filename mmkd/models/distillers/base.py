@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,10 +12,14 @@ from mmengine.model import BaseModel
 from torch import nn
 
 from mmkd.models.cohorts.followers import Followers
-from mmkd.models.distillers.batch import Batch
 from mmkd.models.distillers.finite import check_losses
 from mmkd.models.distillers.heads import build_heads, check_joint_heads
-from mmkd.models.distillers.parts import LogNames, Named, Part, check_phases
+from mmkd.models.distillers.parts import (
+    ByPhase,
+    LogNames,
+    Part,
+    check_phases,
+)
 from mmkd.models.distillers.phases import (
     MAIN,
     require_wrappers,
@@ -24,44 +27,10 @@ from mmkd.models.distillers.phases import (
 )
 from mmkd.models.distillers.rehearsal import BATCH, Rehearsal
 from mmkd.models.distillers.role import Role
+from mmkd.models.distillers.run import Observation, Run
 from mmkd.models.distillers.summary import summarize
-from mmkd.taps import Tensors
 from mmkd.tasks import NETWORK_KEYS, check_class_labels
 from mmkd.utils.indices import FirstGpuBatches
-
-ByPhase = dict[str | None, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one pass of all networks gave.
-
-    Args:
-        losses: log name -> own loss of a network.
-        tensors: label of a role -> name -> tensor.
-        batch: what else losses may ask for.
-        images: that the (first) student saw.
-    """
-
-    losses: dict[str, Any]
-    tensors: Named
-    batch: Batch
-    images: torch.Tensor
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What all roles give for some images, without a step.
-
-    Args:
-        outputs: label of a role -> its network's raw output.
-        tensors: label of a role -> name -> tensor.
-        view_labels: labels of the views, if there are views.
-    """
-
-    outputs: dict[str, Any]
-    tensors: dict[str, dict[str, Tensors]]
-    view_labels: torch.Tensor | None = None
 
 
 class BaseDistiller(BaseModel):

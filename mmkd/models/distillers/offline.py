@@ -11,13 +11,14 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
 from mmkd.deploy import OWN, Deployment, load_network_weights
-from mmkd.models.cohorts.followers import make_followers
-from mmkd.models.distillers.base import BaseDistiller, Observation, Run
+from mmkd.models.distillers.base import BaseDistiller
 from mmkd.models.distillers.batch import Batch
+from mmkd.models.distillers.following import follow
 from mmkd.models.distillers.loss_terms import bind_losses
 from mmkd.models.distillers.parts import Part
 from mmkd.models.distillers.rehearsal import Rehearsal
-from mmkd.models.distillers.role import Role, without_gradient
+from mmkd.models.distillers.role import Role
+from mmkd.models.distillers.run import Observation, Run
 from mmkd.models.distillers.teacher import Teacher, build_teacher
 from mmkd.models.distillers.views import ViewMaker
 from mmkd.models.distillers.wiring import Wiring, wire_sides
@@ -214,31 +215,18 @@ class OfflineDistiller(BaseDistiller):
         """Make the teachers that are moving averages of the student."""
         self.followers: Any = nn.ModuleDict()
         for label, spec in zip(names, given, strict=True):
-            if not _follows(spec):
-                continue
-            options = {k: v for k, v in spec.items() if k != 'follow'}
-            wiring = wirings[label]
-            missing = sorted(set(wiring.heads) - set(self.aux_heads))
-            if missing:
-                raise ValueError(
-                    f'aux_heads.{missing[0]} is read of the {label} alone, '
-                    'which follows the student: nothing trains it; let a '
-                    'loss read it of the student too'
+            if _follows(spec):
+                options = {k: v for k, v in spec.items() if k != 'follow'}
+                group = follow(
+                    'model.teacher',
+                    self.roles[:1],
+                    [label],
+                    [wirings[label]],
+                    options,
+                    rehearsal=rehearsal,
                 )
-            copies = self.followers[label] = make_followers(
-                'model.teacher', [self.student], [self.aux_heads], options
-            )
-            role = Role(
-                label,
-                copies[0],
-                wiring,
-                context=without_gradient,
-                state='follows the student',
-                heads=copies.heads[0],
-            )
-            self.roles.append(role)
-            if rehearsal is not None:
-                rehearsal.add(role)
+                self.followers[label] = group.copies
+                self.roles += group.roles
 
     def init_weights(self) -> None:
         """Initialise all but a frozen student, whose weights are loaded."""

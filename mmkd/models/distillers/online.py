@@ -10,7 +10,6 @@ from mmengine.model import ModuleList
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from mmkd.deploy import OWN, Deployment, deployed_peer
 from mmkd.models.cohorts.build import (
     build_cohort,
     check_shared_order,
@@ -18,19 +17,20 @@ from mmkd.models.cohorts.build import (
     require_one_preprocessor,
     sharing_notes,
 )
-from mmkd.models.cohorts.followers import make_followers
-from mmkd.models.cohorts.sharing import SharedRun
-from mmkd.models.distillers.base import BaseDistiller, Observation, Run
+from mmkd.models.distillers.base import BaseDistiller
 from mmkd.models.distillers.batch import Batch
+from mmkd.models.distillers.deployment import DeploysPeers
 from mmkd.models.distillers.exchange_parts import (
     ExchangePart,
     build_exchanges,
     names_read,
 )
+from mmkd.models.distillers.following import follow
 from mmkd.models.distillers.parts import Part
 from mmkd.models.distillers.predictions import predict_all
 from mmkd.models.distillers.rehearsal import Rehearsal
-from mmkd.models.distillers.role import Role, without_gradient
+from mmkd.models.distillers.role import Role
+from mmkd.models.distillers.run import Observation, Run
 from mmkd.models.distillers.summary import millions
 from mmkd.models.distillers.views import ViewMaker, views_of_peers
 from mmkd.models.distillers.wiring import Wiring, wire_peers
@@ -39,7 +39,7 @@ from mmkd.registry import MODELS
 
 
 @MODELS.register_module()
-class OnlineDistiller(BaseDistiller):
+class OnlineDistiller(DeploysPeers):
     """Train a cohort of peers; any one of them is the result.
 
     loss = sum of the peers' own task losses + what the exchanges add. Every
@@ -141,7 +141,7 @@ class OnlineDistiller(BaseDistiller):
         for part in self.exchanges:
             part.setup(self._spec(part.on, rehearsal))
         self._follow(dict(followers or {}), copied, rehearsal)
-        self._set_deploy(deploy)
+        self.set_deploy(deploy)
         self.finish_building(rehearsal)
 
     # -- building -----------------------------------------------------------
@@ -190,62 +190,28 @@ class OnlineDistiller(BaseDistiller):
 
     def _follow(
         self,
-        followers: dict[str, Any],
+        followers: Mapping[str, Any],
         wirings: Mapping[str, list[Wiring]],
         rehearsal: Rehearsal | None,
     ) -> None:
         """Make the moving averages of the peers."""
-        self.followers: Any = nn.ModuleDict()
-        self._follower_runs: dict[str, tuple[Any, SharedRun, list[Role]]] = {}
-        sharing = self.cohort.sharing
-        for name, options in followers.items():
-            options = dict(options or {})
-            view = options.pop('view', 'own')
-            copies = self.followers[name] = make_followers(
+        self.following = {
+            name: follow(
                 f'model.followers.{name}',
-                list(self.cohort.peers),
-                list(self.aux_heads),
-                options,
+                self.peers,
+                [f'{peer.label}.{name}' for peer in self.peers],
+                wirings[name],
+                options or {},
+                self.cohort.sharing.parts,
+                rehearsal,
             )
-            roles = [
-                Role(
-                    f'{peer.label}.{name}',
-                    copies[k],
-                    wirings[name][k],
-                    context=without_gradient,
-                    state=f'follows {peer.label}',
-                    heads=copies.heads[k],
-                )
-                for k, peer in enumerate(self.peers)
-            ]
-            shared = SharedRun(copies.networks, sharing.parts)
-            self._follower_runs[name] = view, shared, roles
-            for role in roles:
-                self.roles.append(role)
-                if rehearsal is not None:
-                    rehearsal.add(role)
-
-    def _set_deploy(self, deploy: Any) -> None:
-        self.deployment = Deployment.parse(deploy)
-        names = [name for e in self.exchanges for name in e.auxiliary_names]
-        self.deployment.check(len(self.cohort), names, self.followers)
-        self.deploy = self.deployment.peer
-        # Index of the deployed peer; -1 is an auxiliary classifier.
-        self.register_buffer('deployed_peer', torch.tensor(0))
-        self._fix_deployed_peer()
-
-    def _fix_deployed_peer(self) -> None:
-        """Write what the config says; ``'best'`` is chosen by a hook."""
-        if isinstance(self.deploy, int):
-            self.deployed_peer.fill_(range(len(self.cohort))[self.deploy])
-        elif self.deployment.auxiliary:
-            self.deployed_peer.fill_(-1)
-        elif self.deploy == 'all':
-            self.deployed_peer.fill_(0)
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self._fix_deployed_peer()  # the checkpoint may be of another config
+            for name, options in followers.items()
+        }
+        self.followers = nn.ModuleDict(
+            {name: group.copies for name, group in self.following.items()}
+        )
+        for group in self.following.values():
+            self.roles += group.roles
 
     def summary_notes(self) -> list[str]:
         """Return what the peers share."""
@@ -256,12 +222,10 @@ class OnlineDistiller(BaseDistiller):
 
     def summary_end(self) -> str:
         """Return what is deployed."""
-        deploy = self.deploy
-        if isinstance(deploy, int):
-            deploy = f'peer{self.deployed_index}'
-        if self.deployment.weights != OWN:
-            deploy = f'{deploy}.{self.deployment.weights}'
-        return f'  deployed: {deploy}'
+        name = self.deploy
+        if isinstance(name, int):
+            name = self.deployed_label
+        return f'  deployed: {name}'
 
     # -- properties ---------------------------------------------------------
 
@@ -276,55 +240,6 @@ class OnlineDistiller(BaseDistiller):
     def trained(self) -> list[nn.Module]:
         """The peers."""
         return list(self.cohort.peers)
-
-    @property
-    def deployed_index(self) -> int:
-        """Index of the peer that is evaluated and exported.
-
-        Raises:
-            ValueError: an auxiliary classifier is deployed instead.
-        """
-        if int(self.deployed_peer) < 0:
-            raise ValueError(
-                f"deploy='{self.deploy}' is an auxiliary classifier of all "
-                'peers, which is no network of its own: set deploy to a peer '
-                'index to use or export one'
-            )
-        return int(self.deployed_peer)
-
-    @property
-    def deployed(self) -> nn.Module:
-        """The peer (or its follower) that is evaluated and exported."""
-        return self.deployable(self.deployed_index)
-
-    def deployable(self, index: int) -> nn.Module:
-        """Return peer ``index``, or its follower if that is deployed."""
-        if self.deployment.weights == OWN:
-            return self.cohort[index]
-        return self.followers[self.deployment.weights][index]
-
-    def deployed_networks(
-        self, state: dict[str, torch.Tensor] | None = None
-    ) -> dict[str, tuple[nn.Module, int | None]]:
-        """Return what is exported: suffix of the file -> (network, peer)."""
-        if self.deploy == 'all':
-            return {
-                f'_peer{k}': (self.deployable(k), k)
-                for k in range(len(self.cohort))
-            }
-        index = self.deployed_index
-        if state is not None:
-            index = deployed_peer(state, 'best')
-        return {'': (self.deployable(index), index)}
-
-    def set_best_peer(self, index: int) -> None:
-        """Deploy peer ``index`` from now on (``deploy='best'``)."""
-        if self.deploy != 'best':
-            raise ValueError(
-                f"deploy={self.deploy!r} is fixed; set deploy='best' to let "
-                'the validation choose'
-            )
-        self.deployed_peer.fill_(index)
 
     # -- a step -------------------------------------------------------------
 
@@ -344,8 +259,9 @@ class OnlineDistiller(BaseDistiller):
                 if 'loss' in key:
                     value = _scaled(value, self.task_weights[index])
                 losses[f'{role.label}.{key}'] = value
-        for role, _, found in self._observe_followers(inputs, images, views):
-            tensors[role.label] = found
+        for group in self.following.values():
+            for role, _, found in group.observe(inputs, images, views):
+                tensors[role.label] = found
         shown = views(images[0])
         batch = Batch(
             data_samples, images[0].device, shown.labels, self.cohort[0]
@@ -368,10 +284,9 @@ class OnlineDistiller(BaseDistiller):
             outputs[role.label], tensors[role.label] = role.observe(
                 views(images[index]).images, views.samples
             )
-        for role, output, found in self._observe_followers(
-            inputs, images, views
-        ):
-            outputs[role.label], tensors[role.label] = output, found
+        for group in self.following.values():
+            for role, output, found in group.observe(inputs, images, views):
+                outputs[role.label], tensors[role.label] = output, found
         return Observation(outputs, tensors, views(images[0]).labels)
 
     def _one_by_one(
@@ -382,20 +297,6 @@ class OnlineDistiller(BaseDistiller):
             for index, role in enumerate(self.peers):
                 sharing.next_peer(id(images[index]))
                 yield index, role
-
-    def _observe_followers(
-        self, inputs: Any, images: Sequence[torch.Tensor], views: ViewMaker
-    ) -> Iterator[tuple[Role, Any, dict[str, Any]]]:
-        """Return role, output and named tensors of every follower."""
-        for view, shared, roles in self._follower_runs.values():
-            with shared.active() as sharing:
-                for index, role in enumerate(roles):
-                    seen = images[index] if view == 'own' else inputs[view]
-                    sharing.next_peer(id(seen))
-                    yield (
-                        role,
-                        *role.observe(views(seen).images, views.samples),
-                    )
 
     # -- prediction ---------------------------------------------------------
 
@@ -427,12 +328,7 @@ class OnlineDistiller(BaseDistiller):
 
     def _attach(self, found: dict[str, list]) -> list:
         """Return the deployed samples with all others beside them."""
-        name: Any = self.deploy
-        if not self.deployment.auxiliary:
-            name = f'peer{self.deployed_index}'
-            if self.deployment.weights != OWN:
-                name = f'{name}.{self.deployment.weights}'
-        chosen = [sample.new() for sample in found[name]]
+        chosen = [sample.new() for sample in found[self.deployed_label]]
         if self.evaluate_peers:
             for index, sample in enumerate(chosen):
                 sample.set_field(

@@ -109,7 +109,7 @@ def test_mean_teacher_of_a_student(build: Any) -> None:
         deploy=dict(weights='teacher'),
     )
     assert model.teachers == ()
-    assert 'follows the student' in model.summary()
+    assert 'follows student' in model.summary()
     before = model.student.head.fc.weight.detach().clone()
     logs = step(model)
     assert float(logs['loss_kd']) >= 0
