@@ -107,4 +107,4 @@ def _deployed(
     """Return suffix of the file -> network and index of the peer."""
     if hasattr(model, 'deployed_networks'):
         return model.deployed_networks(state)
-    return {'': (model, None)}
+    return {'': (getattr(model, 'deployed', model), None)}
