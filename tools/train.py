@@ -19,6 +19,9 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
 from mmengine.config import Config  # noqa: E402
 from mmengine.runner import Runner, find_latest_checkpoint  # noqa: E402
 
+from mmkd.engine.hooks.safe_checkpoint_hook import (  # noqa: E402
+    choose_resumed,
+)
 from mmkd.utils.checkpoints import read_checkpoint  # noqa: E402
 from mmkd.utils.dist import unwrapped  # noqa: E402
 from mmkd.utils.errors import one_line_errors  # noqa: E402
@@ -113,6 +116,16 @@ def check_batch_size(config: Config) -> None:
         )
 
 
+def choose_start(runner: Runner, load_from: str | None) -> None:
+    """Find the file to resume; without one the run starts as configured."""
+    choose_resumed(runner)
+    if not getattr(runner, '_resume', False) or runner._load_from is not None:
+        return
+    if find_latest_checkpoint(runner.work_dir) is None:
+        runner.logger.info('nothing to resume: the run starts anew')
+        runner._resume, runner._load_from = False, load_from
+
+
 def check_resumed(runner: Runner) -> None:
     """Refuse to resume from a file of another model.
 
@@ -142,10 +155,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors(full=args.traceback):
         config = load_run_config(args)
+        load_from = config.get('load_from')
         apply_arguments(config, args)
         check_batch_size(config)
         runner = build_runner(config)
         check_pretrained(unwrapped(runner.model))
+        choose_start(runner, load_from)
         check_resumed(runner)
         runner.train()
 

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 
+from mmkd.checkpoints.whole import damage
+
 # what torch.load raises for a file that is cut off or overwritten
 _DAMAGED = (
     RuntimeError, EOFError, OSError, KeyError, IndexError, ValueError,
@@ -126,6 +128,12 @@ def read_file(path: str | Path, *, allow_pickle: bool = False) -> Any:
             'command runs in)'
         )
     _require_checkpoint(path)
+    reason = damage(path)
+    if reason is not None:
+        raise ValueError(
+            f'checkpoint="{path}" cannot be read, {reason}: copy or train it '
+            'again'
+        )
     try:
         return torch.load(
             path, map_location='cpu', weights_only=not allow_pickle

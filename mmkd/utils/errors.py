@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import linecache
 import os
 import re
@@ -20,11 +21,10 @@ USER_ERRORS = (
     TypeError,
     KeyError,
     AssertionError,
-    FileNotFoundError,
-    NotADirectoryError,
-    PermissionError,
+    OSError,
     ImportError,
 )
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 EXIT_CODE = 2
 # Of these, the message alone is enough.
 _CLEAR = (ValueError, KeyError, FileNotFoundError, FloatingPointError)
@@ -64,6 +64,8 @@ def one_line_errors(full: bool = False) -> Iterator[None]:
 def is_user_error(error: Exception) -> bool:
     """Return whether the message of ``error`` says enough."""
     if isinstance(error, FloatingPointError):
+        return True
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
         return True
     if not isinstance(error, USER_ERRORS) or not str(error):
         return False

@@ -19,6 +19,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import distributed, nn
 
+from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
 from mmkd.networks import load_config
 
 # Top-level keys that mmengine reads beside the arguments of its Runner.
@@ -254,8 +255,14 @@ class _Runner(Runner):
 
 
 def build_runner(config: Config) -> Runner:
-    """Start the processes of ``config`` and build its runner."""
+    """Start the processes of ``config`` and build its runner.
+
+    Its checkpoints survive kills (see `SafeCheckpointHook`).
+    """
     start_processes(config)
     if 'runner_type' in config:
-        return RUNNERS.build(config)
-    return _Runner.from_cfg(config)
+        runner = RUNNERS.build(config)
+    else:
+        runner = _Runner.from_cfg(config)
+    make_checkpoints_safe(runner)
+    return runner

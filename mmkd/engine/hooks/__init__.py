@@ -5,6 +5,7 @@ from mmkd.engine.hooks.dataset_labels_hook import DatasetLabelsHook
 from mmkd.engine.hooks.export_student_hook import ExportStudentHook
 from mmkd.engine.hooks.filter_norms_hook import FilterNormsHook
 from mmkd.engine.hooks.held_out_weights_hook import HeldOutWeightsHook
+from mmkd.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmkd.engine.hooks.soft_filter_pruning_hook import SoftFilterPruningHook
 from mmkd.engine.hooks.step_seed_hook import StepSeedHook
 from mmkd.engine.hooks.view_metrics_hook import ViewMetricsHook
@@ -15,6 +16,7 @@ __all__ = [
     'ExportStudentHook',
     'FilterNormsHook',
     'HeldOutWeightsHook',
+    'SafeCheckpointHook',
     'SoftFilterPruningHook',
     'StepSeedHook',
     'ViewMetricsHook',
