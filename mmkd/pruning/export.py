@@ -17,6 +17,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from mmkd.checkpoints.write import write_weights
 from mmkd.networks import build_network, deployed_peer, load_network_weights
 from mmkd.pruning import standalone_loader
 from mmkd.pruning.compact_config import compact_config
@@ -207,7 +208,7 @@ def write_compact(
     )
     # Versions of the modules: without them, old key names are converted.
     plain._metadata = state._metadata  # type: ignore[attr-defined]
-    torch.save(dict(meta=dict(meta), state_dict=plain), folder / 'compact.pth')
+    write_weights(folder / 'compact.pth', plain, meta)
     (folder / 'plan.json').write_text(as_json(plan))
     shutil.copy(standalone_loader.__file__, folder / 'loader.py')
 

@@ -16,6 +16,8 @@ from types import TracebackType
 from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import BaseLoop
 
+from mmkd.checkpoints.guard import only_plain_data
+
 USER_ERRORS = (
     ValueError,
     TypeError,
@@ -43,14 +45,16 @@ def one_line_errors(full: bool = False) -> Iterator[None]:
 
     While a run is set up, every error of the types `USER_ERRORS` counts as
     such; once the loop runs, only those that mmkd raises on purpose and
-    `FloatingPointError`. All others keep their traceback.
+    `FloatingPointError`. All others keep their traceback. Meanwhile files
+    are read without running code from them (see `only_plain_data`).
 
     Args:
         full: keep the traceback of all; the variable ``MMKD_TRACEBACK=1``
             does the same.
     """
     try:
-        yield
+        with only_plain_data():
+            yield
     except Exception as error:
         if full or os.environ.get('MMKD_TRACEBACK', '0') not in ('', '0'):
             raise

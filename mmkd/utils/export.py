@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from torch import nn
 
+from mmkd.checkpoints.write import write_weights
 from mmkd.networks import (
     build_network,
     deployed_peer,
@@ -70,7 +71,7 @@ def export_student(
     Args:
         config: of a distiller or of the network. Teachers are not built.
         checkpoint: of the distiller or of the network.
-        out: the file to write.
+        out: the file to write, ``.pth`` or ``.safetensors``.
         input_shape: (C, H, W) of the random input on which outputs are
             compared; defaults to the size that the data preprocessor pads
             to, else (3, 224, 224).
@@ -146,7 +147,8 @@ def save_plain(
 
     Args:
         network: its key names are kept.
-        out: the file; it appears complete or not at all.
+        out: the file (``.pth`` or ``.safetensors``); it appears complete
+            or not at all.
         dataset_meta: of the training data; task repositories read class
             names and colours from it.
     """
@@ -159,11 +161,7 @@ def save_plain(
     meta = dict(mmkd_version=__version__)
     if dataset_meta is not None:
         meta['dataset_meta'] = _plain(dataset_meta)
-    path = Path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    torch.save(dict(meta=meta, state_dict=plain), partial)
-    partial.replace(path)
+    write_weights(out, plain, meta)
 
 
 def _plain(value: Any) -> Any:
