@@ -19,6 +19,7 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
 from mmengine.config import Config  # noqa: E402
 from mmengine.runner import Runner, find_latest_checkpoint  # noqa: E402
 
+from mmkd.checkpoints.fit import OPTION, check_load_from  # noqa: E402
 from mmkd.engine.hooks.safe_checkpoint_hook import (  # noqa: E402
     choose_resumed,
 )
@@ -151,6 +152,15 @@ def check_resumed(runner: Runner) -> None:
         )
 
 
+def check_start(runner: Runner) -> None:
+    """Refuse to start from a file of another model."""
+    path = runner._load_from
+    if path is not None and not getattr(runner, '_resume', False):
+        partial = bool(runner.cfg.get(OPTION, False))
+        model = unwrapped(runner.model)
+        runner.logger.info(check_load_from(model, path, partial))
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors(full=args.traceback):
@@ -162,6 +172,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_pretrained(unwrapped(runner.model))
         choose_start(runner, load_from)
         check_resumed(runner)
+        check_start(runner)
         runner.train()
 
 

@@ -9,7 +9,8 @@ from typing import IO, Any
 import numpy as np
 from mmengine.fileio import PickleHandler
 
-_MULTIARRAY = ('numpy.core.multiarray', 'numpy._core.multiarray')
+_CORES = ('core', '_core')  # before and since NumPy 2
+_MULTIARRAY = [f'numpy.{core}.multiarray' for core in _CORES]
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 _SCALAR = np.float64(0).__reduce__()[0]
 
@@ -21,11 +22,22 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode(encoding)
 
 
+def _frombuffer(content: Any, dtype: Any, shape: Any, order: Any) -> Any:
+    """Stand in for NumPy's function of this name, used by protocol 5."""
+    return np.frombuffer(content, dtype).reshape(shape, order=order)
+
+
 _ALLOWED: dict[tuple[str, str], Any] = {
     ('_codecs', 'encode'): _latin1,
     ('numpy', 'ndarray'): np.ndarray,
     ('numpy', 'dtype'): np.dtype,
     **{(module, '_reconstruct'): _RECONSTRUCT for module in _MULTIARRAY},
+    **{(f'numpy.{c}.numeric', '_frombuffer'): _frombuffer for c in _CORES},
+    **{
+        (module, kind.__name__): kind
+        for module in ('builtins', '__builtin__')
+        for kind in (bytearray, set, frozenset)
+    },
     **{(module, 'scalar'): _SCALAR for module in _MULTIARRAY},
 }
 
@@ -68,4 +80,4 @@ class PlainPickleHandler(PickleHandler):
 
     def load_from_fileobj(self, file: IO[bytes], **kwargs: Any) -> Any:
         """Read an open file."""
-        return load_plain(file, getattr(file, 'name', 'file.pkl'), **kwargs)
+        return load_plain(file, getattr(file, 'name', '.pkl file'), **kwargs)
