@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import linecache
+import logging
 import os
 import re
 import sys
@@ -52,17 +53,22 @@ def one_line_errors(full: bool = False) -> Iterator[None]:
         full: keep the traceback of all; the variable ``MMKD_TRACEBACK=1``
             does the same.
     """
+    full = full or os.environ.get('MMKD_TRACEBACK', '0') not in ('', '0')
+    shown = logging.raiseExceptions
+    logging.raiseExceptions = full  # a full disk: one traceback per message
     try:
         with only_plain_data():
             yield
     except Exception as error:
-        if full or os.environ.get('MMKD_TRACEBACK', '0') not in ('', '0'):
+        if full:
             raise
         if not is_user_error(error):
             raise
         sys.stderr.write(f'{describe(error)}\n')
         sys.stderr.flush()
         raise SystemExit(EXIT_CODE) from None
+    finally:
+        logging.raiseExceptions = shown
 
 
 def is_user_error(error: Exception) -> bool:

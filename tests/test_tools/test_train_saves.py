@@ -6,6 +6,7 @@ import errno
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -106,11 +107,9 @@ def test_nothing_to_resume_starts_as_configured(toy, tool, monkeypatch):
 @pytest.mark.slow
 def test_killed_at_random_moments(toy, tool, tools_folder):
     """Ten kills of the tool in turn; each run goes on with the last."""
-    config = Config.fromfile(toy.distiller)
+    config = exactly_resumable(toy.distiller)
     steps = 200
     config.train_cfg.update(max_iters=steps, val_interval=50)
-    config.train_cfg.type = 'mmkd.ResumableIterBasedTrainLoop'
-    config.custom_hooks = [dict(type='mmkd.StepSeedHook')]
     config.default_hooks.checkpoint.update(max_keep_ckpts=1, save_best='mIoU')
     path = toy.folder / 'long.py'
     config.dump(path)
@@ -136,6 +135,54 @@ def test_killed_at_random_moments(toy, tool, tools_folder):
         assert torch.equal(value, two['state_dict'][key]), key
 
 
+def exactly_resumable(path):
+    config = Config.fromfile(path)
+    config.train_cfg.type = 'mmkd.ResumableIterBasedTrainLoop'
+    config.custom_hooks = [dict(type='mmkd.StepSeedHook')]
+    return config
+
+
 def newest_step(folder):
     steps = [int(p.stem.rpartition('_')[2]) for p in folder.glob('iter*.pth')]
     return max(steps, default=0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_two_processes_write_once_and_resume_alike(toy, tools_folder):
+    """The newest file is damaged: both go on from the one before."""
+    run, config = toy.folder / 'run', toy.folder / 'exact.py'
+    exactly_resumable(toy.distiller).dump(config)
+    with socket.socket() as server:
+        server.bind(('127.0.0.1', 0))
+        port = str(server.getsockname()[1])
+    command = [
+        *(sys.executable, '-m', 'torch.distributed.run'),
+        *('--nproc_per_node=2', f'--master_port={port}'),
+        *(tools_folder / 'train.py', config, f'--work-dir={run}'),
+        *('--launcher=pytorch', '--no-validate', '--resume'),
+    ]
+    subprocess.run(command, check=True)
+    whole = read_checkpoint(run / 'iter_2.pth')['state_dict']
+    (run / 'iter_2.pth').write_bytes(b'PK')
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert (done.stdout + done.stderr).count('--resume skips') == 1
+    again = read_checkpoint(run / 'iter_2.pth')['state_dict']
+    assert all(torch.equal(again[key], whole[key]) for key in whole)
+    assert not list(run.glob('*.partial'))
+
+
+def test_log_lines_on_a_full_disk_print_no_traceback(
+    toy, tool, error_line, monkeypatch, capsys
+):
+    """Nothing has room: neither the log file nor what comes next."""
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr('logging.FileHandler._open', full)
+    monkeypatch.setattr('mmengine.config.Config.dump', full)
+    folder = toy.folder / 'run'
+    line = error_line(tool('train').main, toy.student, '--work-dir', folder)
+    assert 'No space left on device' in line
+    assert 'Traceback' not in capsys.readouterr().err
