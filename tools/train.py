@@ -26,6 +26,8 @@ from mmkd.cli.runner import build_runner  # noqa: E402
 from mmkd.cli.training import (  # noqa: E402
     check_batch_size,
     check_resumed,
+    check_start,
+    choose_start,
     use_mixed_precision,
 )
 from mmkd.utils.dist import unwrapped  # noqa: E402
@@ -85,11 +87,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors(full=args.traceback):
         config = load_run_config(args)
+        load_from = config.get('load_from')
         apply_arguments(config, args)
         check_batch_size(config)
         runner = build_runner(config)
         check_pretrained(unwrapped(runner.model))
+        choose_start(runner, load_from)
         check_resumed(runner)
+        check_start(runner)
         runner.train()
 
 

@@ -1,1 +1,1 @@
-"""Reading, checking and writing files of weights."""
+"""Files of weights: written whole, read without running code."""

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from torch import nn
 
 from mmkd.checkpoints.onnx import export_onnx
 from mmkd.checkpoints.read import read_checkpoint
 from mmkd.checkpoints.verify import random_inputs, verify_export
+from mmkd.checkpoints.write import write_weights
 from mmkd.deploy import (
     Deployment,
     build_source,
@@ -68,7 +68,7 @@ def export_student(
     Args:
         config: of a distiller or of the network. Teachers are not built.
         checkpoint: of the distiller or of the network.
-        out: the file to write.
+        out: the file to write, ``.pth`` or ``.safetensors``.
         input_shape: (C, H, W) of the random input on which outputs are
             compared; defaults to the size that the data preprocessor pads
             to, else (3, 224, 224).
@@ -153,7 +153,8 @@ def save_plain(
 
     Args:
         network: its key names are kept.
-        out: the file; it appears complete or not at all.
+        out: the file (``.pth`` or ``.safetensors``); it appears complete
+            or not at all.
         dataset_meta: of the training data; task repositories read class
             names and colours from it.
     """
@@ -166,11 +167,7 @@ def save_plain(
     meta = dict(mmkd_version=__version__)
     if dataset_meta is not None:
         meta['dataset_meta'] = _plain(dataset_meta)
-    path = Path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    torch.save(dict(meta=meta, state_dict=plain), partial)
-    partial.replace(path)
+    write_weights(out, plain, meta)
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,10 @@ import numpy as np
 import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 
+from mmkd.checkpoints.guard import torch_loads
+from mmkd.checkpoints.safetensors_file import is_safetensors, read_safetensors
+from mmkd.checkpoints.whole import damage
+
 # what torch.load raises for a file that is cut off or overwritten
 _DAMAGED = (
     RuntimeError, EOFError, OSError, KeyError, IndexError, ValueError,
@@ -112,8 +116,15 @@ def read_checkpoint(
     return data
 
 
-def read_file(path: str | Path, *, allow_pickle: bool = False) -> Any:
-    """Read whatever ``torch.save`` wrote; see `read_checkpoint`.
+def read_file(
+    path: str | Path,
+    *,
+    allow_pickle: bool = False,
+    map_location: Any = 'cpu',
+) -> Any:
+    """Read a ``.safetensors`` file, or whatever ``torch.save`` wrote.
+
+    See `read_checkpoint`; ``map_location`` is that of ``torch.load``.
 
     Raises:
         FileNotFoundError, ValueError: as there.
@@ -125,16 +136,30 @@ def read_file(path: str | Path, *, allow_pickle: bool = False) -> Any:
             'correct the path (relative paths start at the folder the '
             'command runs in)'
         )
-    _require_checkpoint(path)
-    try:
-        return torch.load(
-            path, map_location='cpu', weights_only=not allow_pickle
+    safetensors = is_safetensors(path)
+    if not safetensors:
+        _require_checkpoint(path)
+    reason = damage(path)
+    if reason is not None:
+        raise ValueError(
+            f'checkpoint="{path}" cannot be read, {reason}: copy or train it '
+            'again'
         )
+    if safetensors:
+        return read_safetensors(path)
+    try:
+        with torch_loads(weights_only=not allow_pickle):
+            return torch.load(
+                path,
+                map_location=map_location,
+                weights_only=not allow_pickle,
+            )
     except pickle.UnpicklingError as error:
         raise ValueError(
             f'checkpoint="{path}" holds objects beside weights that mmkd does '
             'not read from an untrusted file; if you trust it, set '
-            'allow_pickle=True'
+            'allow_pickle=True (teacher), --allow-pickle (tools), or save '
+            'its weights alone'
         ) from error
     except _DAMAGED as error:
         raise ValueError(

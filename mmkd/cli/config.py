@@ -26,6 +26,7 @@ _EXTRA_KEYS = {
     'detect_anomalous_params',
     'efficient_conv_bn_eval',
     'find_unused_parameters',
+    'load_from_partial',
     'model_wrapper_cfg',
     'runner_type',
     'sync_bn',

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import linecache
+import logging
 import os
 import re
 import sys
@@ -15,16 +17,17 @@ from types import TracebackType
 from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import BaseLoop
 
+from mmkd.checkpoints.guard import only_plain_data
+
 USER_ERRORS = (
     ValueError,
     TypeError,
     KeyError,
     AssertionError,
-    FileNotFoundError,
-    NotADirectoryError,
-    PermissionError,
+    OSError,
     ImportError,
 )
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 EXIT_CODE = 2
 # Of these, the message alone is enough.
 _CLEAR = (ValueError, KeyError, FileNotFoundError, FloatingPointError)
@@ -43,27 +46,36 @@ def one_line_errors(full: bool = False) -> Iterator[None]:
 
     While a run is set up, every error of the types `USER_ERRORS` counts as
     such; once the loop runs, only those that mmkd raises on purpose and
-    `FloatingPointError`. All others keep their traceback.
+    `FloatingPointError`. All others keep their traceback. Meanwhile files
+    are read without running code from them (see `only_plain_data`).
 
     Args:
         full: keep the traceback of all; the variable ``MMKD_TRACEBACK=1``
             does the same.
     """
+    full = full or os.environ.get('MMKD_TRACEBACK', '0') not in ('', '0')
+    shown = logging.raiseExceptions
+    logging.raiseExceptions = full  # a full disk: one traceback per message
     try:
-        yield
+        with only_plain_data():
+            yield
     except Exception as error:
-        if full or os.environ.get('MMKD_TRACEBACK', '0') not in ('', '0'):
+        if full:
             raise
         if not is_user_error(error):
             raise
         sys.stderr.write(f'{describe(error)}\n')
         sys.stderr.flush()
         raise SystemExit(EXIT_CODE) from None
+    finally:
+        logging.raiseExceptions = shown
 
 
 def is_user_error(error: Exception) -> bool:
     """Return whether the message of ``error`` says enough."""
     if isinstance(error, FloatingPointError):
+        return True
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
         return True
     if not isinstance(error, USER_ERRORS) or not str(error):
         return False

@@ -13,6 +13,8 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import distributed, nn
 
+from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
+
 _ALL_REDUCE_ON_CPU = 'gloo'
 
 
@@ -76,8 +78,14 @@ class _Runner(Runner):
 
 
 def build_runner(config: Config) -> Runner:
-    """Start the processes of ``config`` and build its runner."""
+    """Start the processes of ``config`` and build its runner.
+
+    Its checkpoints survive kills (see `SafeCheckpointHook`).
+    """
     start_processes(config)
     if 'runner_type' in config:
-        return RUNNERS.build(config)
-    return _Runner.from_cfg(config)
+        runner = RUNNERS.build(config)
+    else:
+        runner = _Runner.from_cfg(config)
+    make_checkpoints_safe(runner)
+    return runner

@@ -6,7 +6,9 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from mmkd.checkpoints.fit import OPTION, check_load_from
 from mmkd.checkpoints.read import read_checkpoint
+from mmkd.engine.hooks.safe_checkpoint_hook import choose_resumed
 from mmkd.utils.dist import unwrapped
 
 
@@ -44,6 +46,25 @@ def check_batch_size(config: Config) -> None:
             f'train_dataloader.batch_size={loader.get("batch_size")}: the '
             "sampler's groups would be torn apart; set both alike"
         )
+
+
+def choose_start(runner: Runner, load_from: str | None) -> None:
+    """Find the file to resume; without one the run starts as configured."""
+    choose_resumed(runner)
+    if not getattr(runner, '_resume', False) or runner._load_from is not None:
+        return
+    if find_latest_checkpoint(runner.work_dir) is None:
+        runner.logger.info('nothing to resume: the run starts anew')
+        runner._resume, runner._load_from = False, load_from
+
+
+def check_start(runner: Runner) -> None:
+    """Refuse to start from a file of another model."""
+    path = runner._load_from
+    if path is not None and not getattr(runner, '_resume', False):
+        partial = bool(runner.cfg.get(OPTION, False))
+        model = unwrapped(runner.model)
+        runner.logger.info(check_load_from(model, path, partial))
 
 
 def check_resumed(runner: Runner) -> None:

@@ -9,10 +9,12 @@ from urllib.error import URLError
 
 import numpy as np
 import torch
-from mmengine.fileio import exists, join_path
+from mmengine.dist import barrier, is_main_process
+from mmengine.fileio import exists, get, join_path
 from mmpretrain import datasets as stock
 from mmpretrain.structures import DataSample
 
+from mmkd.checkpoints.plain_pickle import load_plain
 from mmkd.datasets.class_balance import balanced_indices
 from mmkd.datasets.converters.cifar100 import read_split
 from mmkd.registry import DATASETS
@@ -80,7 +82,7 @@ class _CIFARInMemory(stock.CIFAR10):
         """Return images (N, 3, 32, 32) and labels of the archive."""
         self._check_files()
         try:
-            stock_list = super().load_data_list()
+            self._download()
         except (URLError, ConnectionError, TimeoutError) as error:
             raise FileNotFoundError(
                 f'{type(self).__name__}: {self._folder()!r} does not exist '
@@ -88,8 +90,40 @@ class _CIFARInMemory(stock.CIFAR10):
                 'archive otherwise, unpack it in data_root (in our configs: '
                 'the variable MMKD_DATA names its parent)'
             ) from error
-        planes = [info['img'].transpose(2, 0, 1) for info in stock_list]
-        return np.stack(planes), [info['gt_label'] for info in stock_list]
+        names = self.train_list if self.split == 'train' else self.test_list
+        images, labels = [], []
+        for name, _ in names:
+            entry = self._read_file(str(name))
+            key = 'labels' if 'labels' in entry else 'fine_labels'
+            images.append(np.asarray(entry['data']).reshape(-1, 3, 32, 32))
+            labels += [int(label) for label in entry[key]]
+        return np.concatenate(images), labels
+
+    def _download(self) -> None:
+        """Fetch the archive, as mmpretrain does, where files are missing."""
+        if is_main_process() and not self._check_integrity():
+            stock.cifar.download_and_extract_archive(
+                self.url,
+                self.data_prefix['root'],
+                filename=self.filename,
+                md5=self.tgz_md5,
+            )
+        barrier()
+
+    def _read_file(self, name: str) -> dict[str, Any]:
+        """Read a file of the archive, without running code from it."""
+        path = join_path(self._folder(), name)
+        entry = load_plain(get(path), path, encoding='latin1')
+        if not isinstance(entry, dict):
+            raise ValueError(
+                f'{type(self).__name__}: {path!r} holds no dict of images; '
+                'get the archive again'
+            )
+        return entry
+
+    def _load_meta(self) -> None:
+        classes = self._read_file(str(self.meta['filename']))[self.meta['key']]
+        self._metainfo.setdefault('classes', classes)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Return the image (H, W, C; RGB), label and index of a sample."""

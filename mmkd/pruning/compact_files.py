@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmkd.checkpoints.write import write_weights
 from mmkd.pruning import standalone_loader
 from mmkd.pruning.compaction.forward import Forward, outputs_of
 from mmkd.pruning.compaction.plan import Plan
@@ -38,7 +39,7 @@ def write_compact(
     plain._metadata = state._metadata  # type: ignore[attr-defined]
     dtype = str(next(network.parameters()).dtype).removeprefix('torch.')
     meta = dict(meta, pruning_plan=plan, dtype=dtype)
-    torch.save(dict(meta=meta, state_dict=plain), folder / 'compact.pth')
+    write_weights(folder / 'compact.pth', plain, meta)
     (folder / 'plan.json').write_text(as_json(plan))
     shutil.copy(standalone_loader.__file__, folder / 'loader.py')
 

@@ -9,11 +9,15 @@ are cut to the recorded channels, and the weights are loaded strictly.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+# Name, or repository.Name, of a class in a config.
+_CLASS = re.compile(r'\w+|mm\w+\.[A-Z]\w*')
 
 
 class ScatterNorm(nn.BatchNorm2d):
@@ -102,6 +106,9 @@ def load(
 
     Returns:
         The network in eval mode.
+
+    Raises:
+        ValueError: the file asks for what is no class of a repository.
     """
     from mmengine.config import ConfigDict
     from mmengine.model import revert_sync_batchnorm
@@ -112,12 +119,29 @@ def load(
     config = saved['meta']['config']
     if DefaultScope.get_current_instance() is None:
         init_default_scope(config['default_scope'])
+    _refuse_functions(config)
     network = MODELS.build(ConfigDict(config['model']))
     network = revert_sync_batchnorm(network)
     network.to(getattr(torch, saved['meta']['dtype']))
     apply_plan(network, saved['meta']['pruning_plan'])
     network.load_state_dict(saved['state_dict'], strict=True)
     return network.to(map_location).eval()
+
+
+def _refuse_functions(config: Any) -> None:
+    """Let the file name classes only: ``type='os.system'`` would run."""
+    if isinstance(config, (list, tuple)):
+        config = dict(enumerate(config))
+    if not isinstance(config, dict):
+        return
+    kind = config.get('type')
+    if isinstance(kind, str) and not _CLASS.fullmatch(kind):
+        raise ValueError(
+            f'compact.pth: type="{kind}" is no class of a repository; such a '
+            'file was not written by the export: get it again'
+        )
+    for value in config.values():
+        _refuse_functions(value)
 
 
 def _cut(module: nn.Module, entry: dict[str, Any], name: str) -> None:

@@ -13,6 +13,8 @@ from mmengine.registry import DATASETS, DefaultScope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from tests.support.crafted import Crafted
+
 stock = pytest.importorskip('mmpretrain.datasets')
 from mmkd.datasets.cifar import CIFAR10, CIFAR100  # noqa: E402
 
@@ -251,3 +253,15 @@ def test_real_data(data_root, split, count):
         channels = dataset.images.transpose(1, 0, 2, 3).reshape(3, -1)
         mean = channels.mean(1)
         assert mean == pytest.approx([129.304, 124.070, 112.434], abs=1e-3)
+
+
+@pytest.mark.parametrize('name', ['train', 'meta'])
+def test_crafted_archive_runs_no_code(root, tmp_path, name):
+    marker = tmp_path / 'ran'
+    path = root / 'cifar-100-python' / name
+    path.write_bytes(pickle.dumps(Crafted(marker)))
+    words = rf'cifar-100-python/{name}" is not read: it asks for'
+    with pytest.raises(ValueError, match=words):
+        dataset = make(root)
+        dataset._load_meta()
+    assert not marker.exists()

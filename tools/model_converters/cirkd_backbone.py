@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
+from mmkd.checkpoints.read import read_checkpoint
+from mmkd.checkpoints.write import write_weights
 from mmkd.models.backbones.published_weights import convert_by_order
 from mmkd.registry import MODELS
 
@@ -33,16 +33,14 @@ def main() -> None:
     parser.add_argument('source', type=Path)
     parser.add_argument('target', type=Path)
     args = parser.parse_args()
-    state = torch.load(args.source, map_location='cpu', weights_only=True)
-    state = state.get('state_dict', state)
     try:
+        state = read_checkpoint(args.source)['state_dict']
         renamed = convert_by_order(
             state, MODELS.build(BACKBONES[args.backbone])
         )
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         parser.exit(1, f'error: {args.source}: {error}\n')
-    args.target.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(dict(state_dict=renamed), args.target)
+    write_weights(args.target, renamed)
     print(f'{args.target}: {len(renamed)} tensors')
 
 

@@ -20,8 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if (ROOT / 'mmkd' / '__init__.py').is_file():
     sys.path.insert(0, str(ROOT))  # a checkout works without installing
 
-import torch  # noqa: E402
-
+from mmkd.checkpoints.write import write_weights  # noqa: E402
 from mmkd.models.backbones.repdistiller_weights import (  # noqa: E402
     convert_classifier,
     read_repdistiller,
@@ -44,8 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         renamed = convert_classifier(state, build_network(args.config))
     except (OSError, ValueError, KeyError) as error:
         parser.exit(1, f'error: {args.source}: {error}\n')
-    args.target.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(dict(state_dict=renamed), args.target)
+    write_weights(args.target, renamed)
     print(f'{args.target}: {len(renamed)} tensors')
 
 

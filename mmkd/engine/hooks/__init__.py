@@ -6,6 +6,7 @@ from mmkd.engine.hooks.export_student_hook import ExportStudentHook
 from mmkd.engine.hooks.filter_norms_hook import FilterNormsHook
 from mmkd.engine.hooks.held_out_weights_hook import HeldOutWeightsHook
 from mmkd.engine.hooks.progress_hook import ProgressHook
+from mmkd.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmkd.engine.hooks.soft_filter_pruning_hook import SoftFilterPruningHook
 from mmkd.engine.hooks.step_seed_hook import StepSeedHook
 from mmkd.engine.hooks.view_metrics_hook import ViewMetricsHook
@@ -17,6 +18,7 @@ __all__ = [
     'FilterNormsHook',
     'HeldOutWeightsHook',
     'ProgressHook',
+    'SafeCheckpointHook',
     'SoftFilterPruningHook',
     'StepSeedHook',
     'ViewMetricsHook',

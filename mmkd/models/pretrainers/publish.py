@@ -6,9 +6,8 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mmkd.checkpoints.read import describe_keys, read_checkpoint
+from mmkd.checkpoints.write import write_weights
 from mmkd.version import __version__
 
 BACKBONE = 'backbone.'
@@ -26,7 +25,8 @@ def publish_backbone(
 
     Args:
         checkpoint: of a network with a ``backbone``.
-        out: the file to write; its folder is made.
+        out: the file to write (``.pth`` or ``.safetensors``); its folder
+            is made.
         keep_deconv: keep the deconvolutions of a SimpleBaseline head too;
             use the file as ``load_from`` then. The last layer, one map per
             patch, is always dropped.
@@ -57,7 +57,5 @@ def publish_backbone(
         for key, value in state.items()
         if key.startswith(tuple(prefixes))
     )
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(dict(state_dict=kept, meta=dict(mmkd_version=__version__)), out)
+    write_weights(out, kept, dict(mmkd_version=__version__))
     return list(kept)
