@@ -16,6 +16,8 @@ from torch import distributed, nn
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
 
 _ALL_REDUCE_ON_CPU = 'gloo'
+_STOCK = 'MMDistributedDataParallel'
+_OWN_STEP = 'mmkd.PhasedDistributedDataParallel'
 
 
 def start_processes(config: Config) -> None:
@@ -67,13 +69,22 @@ def start_processes(config: Config) -> None:
 
 
 class _Runner(Runner):
-    """A Runner that makes BN layers of SyncBN layers on CPUs."""
+    """A Runner that wraps every model of mmkd for several processes.
+
+    SyncBN layers become BN layers on CPUs, and a distiller with a step of
+    its own gets the wrapper that runs it.
+    """
 
     def wrap_model(
         self, model_wrapper_cfg: dict | None, model: nn.Module
     ) -> nn.Module:
         if not torch.cuda.is_available():
             model = revert_sync_batchnorm(model)  # refused by DDP on CPUs
+        if self.distributed and getattr(model, 'has_own_step', False):
+            given = dict(model_wrapper_cfg or {})
+            if given.get('type', _STOCK) == _STOCK:
+                given.setdefault('broadcast_buffers', False)
+                model_wrapper_cfg = dict(given, type=_OWN_STEP)
         return super().wrap_model(model_wrapper_cfg, model)
 
 

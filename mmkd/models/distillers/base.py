@@ -357,19 +357,26 @@ class BaseDistiller(BaseModel):
         trained[MAIN] = set(self.parameters()) - (own & others)
         return trained
 
+    @property
+    def has_own_step(self) -> bool:
+        """Whether a step is more than losses, backward and one optimizer."""
+        return (
+            bool(self.phases)
+            or any(part.acts for part in self.parts)
+            or any(True for _ in self.followers_of_all())
+        )
+
     def _require_own_step(self) -> None:
         """Refuse a step that would leave phases or actions out.
 
         Raises:
             ValueError: mmengine's own wrapper of several processes is used.
         """
-        acts = any(part.acts for part in self.parts) or any(
-            True for _ in self.followers_of_all()
-        )
         if (
             is_distributed()
             and self.training
-            and (self.phases or (acts and not self.wrapped))
+            and self.has_own_step
+            and (self.phases or not self.wrapped)
         ):
             raise ValueError(
                 'this model has a step of its own, which the default wrapper '
