@@ -230,12 +230,12 @@ def damp(
 
     Args:
         weight: its storage stays where it is.
-        mask: broadcasts to ``weight``.
+        mask: uint8; broadcasts to ``weight``.
         alpha: factor of `SOFT` ones.
         exact: take an alpha below `MIN_ALPHA` as it is, not as 0.
 
     Raises:
-        ValueError: ``alpha`` is not in [0, 1], or the mask does not fit.
+        ValueError: ``alpha`` is not in [0, 1], or ``mask`` is none.
     """
     if not 0 <= alpha <= 1:
         raise ValueError(
@@ -244,10 +244,11 @@ def damp(
         )
     sizes = zip(mask.shape[::-1], weight.shape[::-1], strict=False)
     fits = all(size in (1, own) for size, own in sizes)
-    if mask.ndim > weight.ndim or not fits:
+    if mask.ndim > weight.ndim or not fits or mask.dtype != torch.uint8:
         raise ValueError(
-            f'damp: mask {tuple(mask.shape)} does not broadcast to weight '
-            f'{tuple(weight.shape)}; give that of choose_masks'
+            f'damp: mask {tuple(mask.shape)} of {mask.dtype} is none for '
+            f'weight {tuple(weight.shape)}; give the uint8 mask of '
+            'choose_masks, which broadcasts to its weight'
         )
     if alpha < MIN_ALPHA and not exact:
         alpha = 0.0

@@ -137,11 +137,19 @@ def find_norm(model: nn.Module, name: str) -> _BatchNorm:
     the next sibling.
 
     Raises:
-        ValueError: there is none of the right width.
+        ValueError: there is none of the right width, or no convolution.
     """
     parent_name, _, own = name.rpartition('.')
-    parent = model.get_submodule(parent_name)
+    try:
+        parent = model.get_submodule(parent_name)
+    except AttributeError:
+        parent = nn.Module()  # there is no such path
     siblings = dict(parent.named_children())
+    if not hasattr(siblings.get(own), 'out_channels'):
+        raise ValueError(
+            f'pruning: "{name}" is no convolution of the model; give the path '
+            'of one, see find_targets'
+        )
     names = list(siblings)
     candidates = [own.replace('conv', kind) for kind in ('bn', 'norm')]
     candidates += names[names.index(own) + 1 :][:1]

@@ -42,21 +42,38 @@ def saved(tmp_path):
     return run
 
 
+def check_accepted(network, file, key='first.weight'):
+    """mmengine then starts from what was looked at."""
+    check_pretrained(network)
+    network.backbone.init_weights()
+    expected = torch.load(file)['state_dict'][key]
+    assert torch.equal(network.backbone.first.weight, expected)
+
+
 def test_files_that_fit(saved):
-    check_pretrained(nn.Linear(2, 2))
-    check_pretrained(starting_from(saved()))
-    check_pretrained(starting_from(saved('module.')))
+    file = saved()
+    check_accepted(starting_from(file), file)
+    file = saved('module.')
+    check_accepted(starting_from(file), file, 'module.first.weight')
+    file = saved('backbone.')
     for prefix in ('backbone', 'backbone.'):
-        network = starting_from(saved('backbone.'), prefix=prefix)
-        check_pretrained(network)
+        network = starting_from(file, prefix=prefix)
+        check_accepted(network, file, 'backbone.first.weight')
     # another last layer, as of a network for other classes
-    check_pretrained(starting_from(saved(drop=('last.weight',))))
+    file = saved(drop=('last.weight',))
+    check_accepted(starting_from(file), file)
 
 
 def test_not_looked_at(saved):
-    check_pretrained(starting_from('torchvision://resnet18'))
-    other = starting_from(saved('other.'), convert_weights=True)
-    check_pretrained(other)
+    file = saved('other.')  # would be refused
+    with pytest.raises(ValueError, match='other'):
+        check_pretrained(starting_from(file))
+    for network in (
+        nn.Linear(2, 2),
+        starting_from('torchvision://resnet18'),
+        starting_from(file, convert_weights=True),
+    ):
+        assert check_pretrained(network) is None
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,14 @@ def test_one_step_of_the_toys(name: str) -> None:
 @pytest.mark.parametrize('name', [n for n in ALONE if 'toy' not in n])
 def test_one_step(name: str) -> None:
     size = 64 if 'imagenet' in name else 32
-    one_step(build(config_of(name).model), size)
+    model = config_of(name).model
+    losses = one_step(build(model), size)
+    expected = {'loss_task', 'loss_joint'}
+    if name.startswith('online'):
+        terms = (*expected, 'loss_kl_q', 'loss_kl_p')
+        peers = range(len(model.cohort.peers))
+        expected = {f'peer{k}.{term}' for k in peers for term in terms}
+    assert losses.keys() == expected
 
 
 def test_toy_teacher_teaches_the_toy_student(tmp_path: Path) -> None:

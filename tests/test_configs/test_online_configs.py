@@ -425,4 +425,9 @@ def test_mcl_sizes_on_imagenet(name, parameters):
 @pytest.mark.parametrize('name', [n for n in COHORTS if n not in TOYS])
 def test_cohorts_train_one_step(name):
     config = config_of(name)
-    train_one_step(config, 64 if 'imagenet' in name else 32)
+    losses = train_one_step(config, 64 if 'imagenet' in name else 32)
+    peers = range(len(config.model.cohort.peers))
+    own = {f'peer{k}.loss_task' for k in peers}
+    assert own < losses.keys()
+    others = losses.keys() - own
+    assert any('loss_kd' in key or 'icl' in key for key in others)

@@ -109,7 +109,7 @@ def test_network_of_the_caller_keeps_mode_and_mixing(
     before = {k: v.clone() for k, v in network.state_dict().items()}
     loader = data_loader(data_config(), 'train', pipeline_of='val')
     if broken:
-        network.backbone.forward = lambda inputs: (inputs.flatten(2),)
+        network.extract_feat = lambda inputs: inputs.flatten(2)
         with pytest.raises(ValueError, match='extract_feat gives'):
             collect_features(network, loader, augmented=True)
     else:

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from mmkd.pruning.compaction.constants import zero_filters
-from mmkd.pruning.compaction.forward import Forward, tensors
+from mmkd.pruning.compaction.forward import Forward, tensors, watching
 from mmkd.pruning.compaction.graph import ChannelGraph
 from mmkd.pruning.compaction.modules import submodule
+from mmkd.utils.modes import evaluating
 
 _SHORTCUTS = re.compile('downsample|shortcut')
 
@@ -48,11 +49,12 @@ def count_flops(network: nn.Module, inputs: Tensor, forward: Forward) -> float:
 
     Convolutions, linear layers, batch norms (2 per value) and average
     pooling. Where mmengine cannot trace the network, the first two alone.
+    It is run in eval mode and gets its own modes back.
     """
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), evaluating(network):
             warnings.simplefilter('ignore')
             counted = get_model_complexity_info(
                 Runnable(network, forward).eval(),
@@ -67,28 +69,27 @@ def count_flops(network: nn.Module, inputs: Tensor, forward: Forward) -> float:
         logging.disable(level)
 
 
-@torch.no_grad()
 def layer_macs(
     network: nn.Module, inputs: Tensor, forward: Forward
 ) -> dict[str, int]:
-    """Return the multiply-adds for one image of convolutions and linears."""
+    """Return the multiply-adds for one image of convolutions and linears.
+
+    The network is run in eval mode and gets its own modes back.
+    """
     counts: dict[str, int] = {}
-    hooks = []
-    for name, module in network.named_modules():
-        if not isinstance(module, (_ConvNd, nn.Linear)):
-            continue
+    layers = {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, (_ConvNd, nn.Linear))
+    }
 
-        def count(
-            layer: Any, args: Any, output: Tensor, name: str = name
-        ) -> None:
-            spread = args[0] if getattr(layer, 'transposed', 0) else output
-            pixels = math.prod(spread.shape[2:]) if spread.ndim > 2 else 1
-            counts[name] = counts.get(name, 0) + pixels * layer.weight.numel()
+    def count(name: str, layer: Any, args: Any, output: Tensor) -> None:
+        spread = args[0] if getattr(layer, 'transposed', 0) else output
+        pixels = math.prod(spread.shape[2:]) if spread.ndim > 2 else 1
+        counts[name] = counts.get(name, 0) + pixels * layer.weight.numel()
 
-        hooks.append(module.register_forward_hook(count))
-    forward(network, inputs[:1])
-    for hook in hooks:
-        hook.remove()
+    with evaluating(network), watching(layers, count):
+        forward(network, inputs[:1])
     return counts
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -64,6 +66,29 @@ def all_parts(network: nn.Module, inputs: Tensor, forward: Forward) -> Any:
         for head in heads.children() if several else [heads]:
             outputs.append(head(maps))
     return outputs
+
+
+@contextmanager
+def watching(
+    layers: Mapping[str, nn.Module],
+    see: Callable[[str, nn.Module, Any, Any], None],
+) -> Iterator[None]:
+    """Show what layers do, for a ``with`` block.
+
+    Args:
+        layers: name -> layer.
+        see: called with name, layer, its arguments and its output whenever
+            one was run.
+    """
+    handles = [
+        layer.register_forward_hook(partial(see, name))
+        for name, layer in layers.items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def tensors(outputs: Any) -> list[Tensor]:

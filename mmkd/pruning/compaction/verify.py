@@ -8,7 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from mmkd.pruning.compaction.forward import Forward, example_inputs, tensors
+from mmkd.pruning.compaction.forward import (
+    Forward,
+    example_inputs,
+    tensors,
+    watching,
+)
 from mmkd.pruning.compaction.plan import Plan
 
 # largest difference of an output over its largest value
@@ -142,19 +147,16 @@ def _layer_outputs(
     network: nn.Module, images: Tensor, forward: Forward
 ) -> dict[str, Tensor]:
     outputs: dict[str, Tensor] = {}
-    hooks = []
-    for name, module in network.named_modules():
-        if isinstance(module, _ConvNd) or next(module.children(), None):
-            continue
+    layers = {
+        name: module
+        for name, module in network.named_modules()
+        if not isinstance(module, _ConvNd) and not list(module.children())
+    }
 
-        def keep(
-            module: nn.Module, args: Any, output: Any, name: str = name
-        ) -> None:
-            if isinstance(output, Tensor) and name not in outputs:
-                outputs[name] = output.clone()
+    def keep(name: str, layer: nn.Module, args: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and name not in outputs:
+            outputs[name] = output.clone()
 
-        hooks.append(module.register_forward_hook(keep))
-    forward(network, images)
-    for hook in hooks:
-        hook.remove()
+    with watching(layers, keep):
+        forward(network, images)
     return outputs

@@ -80,7 +80,11 @@ def test_keys_are_those_of_resnet_v1c():
         dict(type='mmseg.ResNetV1c', depth=18, stem_channels=128)
     )
     ours = MODELS.build(dict(type='mmkd.ResNetV1s', depth=18))
-    ours.load_state_dict(stock.state_dict(), strict=True)
+    one, two = (
+        {name: value.shape for name, value in net.state_dict().items()}
+        for net in (stock, ours)
+    )
+    assert one == two
 
 
 @pytest.mark.parametrize('depth', [18, 50])

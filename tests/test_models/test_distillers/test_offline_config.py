@@ -14,7 +14,7 @@ from mmkd.toys import toy_network, toy_segmentor
 KD = dict(type='mmkd.KLDivLoss', on='logits')
 
 
-def refused(
+def check_refused(
     build: Any, error: type[Exception], *parts: str, **changes: Any
 ) -> None:
     with pytest.raises(error) as info:
@@ -28,7 +28,7 @@ def refused(
 
 @pytest.mark.parametrize('key', ['backbone', 'decode_head', 'test_cfg'])
 def test_without_delete(build: Any, key: str) -> None:
-    refused(
+    check_refused(
         build,
         ValueError,
         f'keys of an ordinary network: {key}',
@@ -39,14 +39,14 @@ def test_without_delete(build: Any, key: str) -> None:
 
 
 def test_unknown_key(build: Any) -> None:
-    refused(build, TypeError, 'does not know model.loss', loss={})
+    check_refused(build, TypeError, 'does not know model.loss', loss={})
 
 
 # -- taps ------------------------------------------------------------------
 
 
 def test_unknown_tap_of_the_student(build: Any) -> None:
-    refused(
+    check_refused(
         build,
         KeyError,
         'tap logits="decode_head.conv_sg"',
@@ -57,7 +57,7 @@ def test_unknown_tap_of_the_student(build: Any) -> None:
 
 def test_unknown_tap_of_the_teacher(build: Any) -> None:
     paths = dict(student='decode_head.conv_seg', teacher='decode_head.conv_sg')
-    refused(
+    check_refused(
         build,
         KeyError,
         'tap logits="decode_head.conv_sg"',
@@ -67,7 +67,7 @@ def test_unknown_tap_of_the_teacher(build: Any) -> None:
 
 def test_unknown_side(build: Any) -> None:
     paths = dict(student='decode_head.conv_seg', techer='decode_head.conv_seg')
-    refused(
+    check_refused(
         build,
         KeyError,
         'write dict(student=..., teacher=...)',
@@ -78,7 +78,7 @@ def test_unknown_side(build: Any) -> None:
 @pytest.mark.parametrize('side', ['student', 'teacher'])
 def test_tap_of_one_side_read_on_the_other(build: Any, side: str) -> None:
     other = dict(student='teacher', teacher='student')[side]
-    refused(
+    check_refused(
         build,
         KeyError,
         f'reads "logits" of the {other}',
@@ -109,7 +109,7 @@ def test_tap_for_the_teacher_alone_need_not_exist_in_the_student(
 
 
 def test_loss_without_on(build: Any) -> None:
-    refused(
+    check_refused(
         build,
         KeyError,
         'losses.kd has no key "on"',
@@ -118,7 +118,7 @@ def test_loss_without_on(build: Any) -> None:
 
 
 def test_loss_on_unknown_name(build: Any) -> None:
-    refused(
+    check_refused(
         build,
         KeyError,
         'losses read "logit"',
@@ -129,7 +129,7 @@ def test_loss_on_unknown_name(build: Any) -> None:
 
 def test_unknown_key_in_on(build: Any) -> None:
     on = dict(student='logits', techer='logits')
-    refused(
+    check_refused(
         build,
         KeyError,
         'losses.kd',
@@ -148,7 +148,7 @@ def test_unknown_key_in_on(build: Any) -> None:
     ],
 )
 def test_wrong_number_of_tensors(build: Any, on: Any) -> None:
-    refused(
+    check_refused(
         build,
         TypeError,
         'losses.kd: KLDivLoss.forward needs 2 value(s) '
@@ -163,7 +163,7 @@ def test_value_that_cannot_be_supplied(build: Any) -> None:
         def forward(self, student: Any, teacher: Any, weather: Any) -> Any:
             return student.sum()
 
-    refused(
+    check_refused(
         build,
         TypeError,
         'needs 3 value(s) (student, teacher, weather)',
@@ -173,7 +173,7 @@ def test_value_that_cannot_be_supplied(build: Any) -> None:
 
 
 def test_view_labels_need_views(build: Any) -> None:
-    refused(
+    check_refused(
         build,
         TypeError,
         'TinyJointLoss.forward asks for view_labels',
@@ -184,7 +184,7 @@ def test_view_labels_need_views(build: Any) -> None:
 
 
 def test_loss_that_needs_a_teacher(build: Any) -> None:
-    refused(
+    check_refused(
         build,
         TypeError,
         'losses.kd: KLDivLoss.forward takes student_logits, teacher_logits',
@@ -195,7 +195,7 @@ def test_loss_that_needs_a_teacher(build: Any) -> None:
 
 @pytest.mark.parametrize('index', [1, -1])
 def test_teacher_number_out_of_range(build: Any, index: int) -> None:
-    refused(
+    check_refused(
         build,
         ValueError,
         f'losses.kd: teacher={index}, but there are 1 teachers',
@@ -204,7 +204,7 @@ def test_teacher_number_out_of_range(build: Any, index: int) -> None:
 
 
 def test_unknown_loss_lists_the_nearest(build: Any) -> None:
-    refused(
+    check_refused(
         build,
         KeyError,
         'mmkd.KLDivLos',
@@ -235,7 +235,7 @@ def test_loss_that_returns_something_else(build: Any, batch: Any) -> None:
         def forward(self, student: Any, teacher: Any) -> Any:
             return dict(kl=student.sum())
 
-    refused(
+    check_refused(
         build,
         ValueError,
         'must return a tensor or a dict of tensors named "loss_..."',
@@ -251,7 +251,7 @@ def _mse() -> dict[str, Any]:
 
 
 def test_aux_head_without_on(build: Any) -> None:
-    refused(
+    check_refused(
         build,
         KeyError,
         'aux_heads.joint has no key "on"',
@@ -263,7 +263,7 @@ def test_aux_head_nobody_reads(build: Any) -> None:
     head = dict(
         type='mmkd.TinyBranch', on='feats', in_channels=32, out_channels=3
     )
-    refused(
+    check_refused(
         build,
         ValueError,
         'aux_heads.joint is read by no loss',
@@ -272,7 +272,7 @@ def test_aux_head_nobody_reads(build: Any) -> None:
 
 
 def test_aux_head_on_unknown_tap(build: Any) -> None:
-    refused(
+    check_refused(
         build,
         KeyError,
         'aux_heads read "stages"',
@@ -281,7 +281,7 @@ def test_aux_head_on_unknown_tap(build: Any) -> None:
 
 
 def test_aux_head_with_the_name_of_a_tap(build: Any) -> None:
-    refused(
+    check_refused(
         build,
         ValueError,
         '"logits" is both a tap and an auxiliary head',
@@ -294,7 +294,7 @@ def test_aux_heads_in_a_circle(build: Any) -> None:
         a=dict(type='mmkd.TinyBranch', on='b'),
         b=dict(type='mmkd.TinyBranch', on='a'),
     )
-    refused(build, ValueError, 'aux_heads', 'circle', aux_heads=heads)
+    check_refused(build, ValueError, 'aux_heads', 'circle', aux_heads=heads)
 
 
 # -- teachers --------------------------------------------------------------
@@ -305,7 +305,7 @@ def test_aux_heads_in_a_circle(build: Any) -> None:
     ['a.py', dict(config='a.py'), dict(checkpoint='a'), [None], 3],
 )
 def test_incomplete_teacher(build: Any, teacher: Any) -> None:
-    refused(
+    check_refused(
         build,
         KeyError,
         'model.teacher=',
@@ -315,7 +315,7 @@ def test_incomplete_teacher(build: Any, teacher: Any) -> None:
 
 
 def test_unknown_key_of_a_teacher(build: Any, teacher_of: Any) -> None:
-    refused(
+    check_refused(
         build,
         KeyError,
         'model.teacher has the unknown key ckpt; known: allow_pickle',
@@ -327,7 +327,7 @@ def test_options_of_a_teacher_given_as_dict(
     build: Any, teacher_of: Any
 ) -> None:
     teacher = teacher_of('segmentation')
-    refused(
+    check_refused(
         build,
         ValueError,
         'teacher.cfg_options',
@@ -337,7 +337,7 @@ def test_options_of_a_teacher_given_as_dict(
 
 def test_missing_checkpoint(build: Any) -> None:
     teacher = dict(config=toy_segmentor(8), checkpoint='none.pth')
-    refused(
+    check_refused(
         build,
         FileNotFoundError,
         'checkpoint="none.pth" does not exist',
@@ -347,7 +347,7 @@ def test_missing_checkpoint(build: Any) -> None:
 
 def test_checkpoint_of_another_network(build: Any, checkpoint: Any) -> None:
     other = checkpoint(toy_network('classification', 8))
-    refused(
+    check_refused(
         build,
         ValueError,
         f'teacher checkpoint="{other}" does not fit the EncoderDecoder',
@@ -358,7 +358,7 @@ def test_checkpoint_of_another_network(build: Any, checkpoint: Any) -> None:
 
 def test_checkpoint_with_other_classes(build: Any, checkpoint: Any) -> None:
     other = checkpoint(toy_segmentor(8, num_classes=5))
-    refused(
+    check_refused(
         build,
         ValueError,
         'other class numbers',
@@ -383,7 +383,7 @@ def test_distillers_checkpoint_teaches(
 
 
 def test_other_number_of_classes(build: Any) -> None:
-    refused(
+    check_refused(
         build,
         ValueError,
         'losses.kd (KLDivLoss)',
@@ -396,7 +396,7 @@ def test_other_number_of_classes(build: Any) -> None:
 def test_other_stride(build: Any) -> None:
     student = toy_segmentor(4)
     student['backbone']['strides'] = (1, 2, 2, 1)
-    refused(
+    check_refused(
         build,
         ValueError,
         'losses.kd (KLDivLoss)',

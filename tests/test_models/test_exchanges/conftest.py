@@ -64,8 +64,8 @@ def set_up() -> Callable[[Exchange, list[dict[str, Any]]], Exchange]:
 
 
 @pytest.fixture
-def close() -> Callable[..., None]:
-    """Compare with a golden array: ``close(value, array, rtol, atol)``."""
+def assert_close() -> Callable[..., None]:
+    """Compare with an array: ``assert_close(value, array, rtol, atol)``."""
 
     def compare(
         value: torch.Tensor | float,

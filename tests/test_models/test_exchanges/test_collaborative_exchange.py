@@ -7,7 +7,7 @@ from mmkd.models.exchanges import CollaborativeExchange, MutualExchange
 from tests.references import okd_baselines as reference
 
 
-def test_golden(golden, close, cohort_of, make_batch):
+def test_golden(golden, assert_close, cohort_of, make_batch):
     case = golden('okd_baselines', 'cl_ilr')
     trunk = torch.from_numpy(case['shared_feature']).requires_grad_()
     convs, linears = [], []
@@ -37,16 +37,16 @@ def test_golden(golden, close, cohort_of, make_batch):
     kl = sum(exchange(peers, batch).values())
     total = kl + sum(batch.hard_loss(z) for z in logits)
     total.backward()
-    close(torch.stack(logits, 2), case['peer_logit'])
+    assert_close(torch.stack(logits, 2), case['peer_logit'])
     targets = [t.target for t in exchange.transfers(peers, {}, batch)]
-    close(torch.stack(targets, 2), case['peer_target_logit'])
-    close(kl, case['loss_kl'])
-    close(total, case['loss_total'])
-    close(trunk.grad, case['grad_shared_feature'], 1e-4, 1e-6)
+    assert_close(torch.stack(targets, 2), case['peer_target_logit'])
+    assert_close(kl, case['loss_kl'])
+    assert_close(total, case['loss_total'])
+    assert_close(trunk.grad, case['grad_shared_feature'], 1e-4, 1e-6)
     for k in range(3):
         conv, linear = convs[k].weight.grad, linears[k].weight.grad
-        close(conv, case[f'grad_branch{k}_conv'], 1e-4, 1e-6)
-        close(linear, case[f'grad_branch{k}_fc'], 1e-4, 1e-6)
+        assert_close(conv, case[f'grad_branch{k}_conv'], 1e-4, 1e-6)
+        assert_close(linear, case[f'grad_branch{k}_fc'], 1e-4, 1e-6)
 
 
 def test_equals_the_loop_and_the_ramp(cohort_of, make_batch):

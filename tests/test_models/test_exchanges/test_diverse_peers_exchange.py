@@ -26,7 +26,7 @@ def build(set_up, peers, **settings):
     return set_up(DiversePeersExchange(ON, **settings), peers).double()
 
 
-def test_golden(golden, close, cohort_of, make_batch, set_up):
+def test_golden(golden, assert_close, cohort_of, make_batch, set_up):
     case = golden('okd_baselines', 'okddip_early')
     arrays = {key: torch.from_numpy(value) for key, value in case.items()}
     trunk = arrays['shared_feature'].requires_grad_()
@@ -62,17 +62,17 @@ def test_golden(golden, close, cohort_of, make_batch, set_up):
     kd = sum(exchange(peers, batch).values())
     total = kd + sum(batch.hard_loss(z) for z in logits)
     total.backward()
-    close(torch.stack(logits[:3], 2), case['peer_logit'][:, :, :3])
-    close(logits[3], case['leader_logit'])
-    close(targets, case['peer_target_logit'])
-    close(total, case['loss_total'])
-    close(trunk.grad, case['grad_shared_feature'], 1e-4, 1e-6)
-    close(exchange.query.weight.grad, case['grad_query'], 1e-4, 1e-6)
-    close(exchange.key.weight.grad, case['grad_key'], 1e-4, 1e-6)
+    assert_close(torch.stack(logits[:3], 2), case['peer_logit'][:, :, :3])
+    assert_close(logits[3], case['leader_logit'])
+    assert_close(targets, case['peer_target_logit'])
+    assert_close(total, case['loss_total'])
+    assert_close(trunk.grad, case['grad_shared_feature'], 1e-4, 1e-6)
+    assert_close(exchange.query.weight.grad, case['grad_query'], 1e-4, 1e-6)
+    assert_close(exchange.key.weight.grad, case['grad_key'], 1e-4, 1e-6)
     for k in range(4):
         conv, linear = convs[k].weight.grad, linears[k].weight.grad
-        close(conv, case[f'grad_branch{k}_conv'], 1e-4, 1e-6)
-        close(linear, case[f'grad_branch{k}_fc'], 1e-4, 1e-6)
+        assert_close(conv, case[f'grad_branch{k}_conv'], 1e-4, 1e-6)
+        assert_close(linear, case[f'grad_branch{k}_fc'], 1e-4, 1e-6)
 
 
 @pytest.mark.parametrize('leader', [-1, 0, 2])

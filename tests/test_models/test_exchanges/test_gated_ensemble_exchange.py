@@ -23,7 +23,7 @@ def build(set_up, peers, **settings):
     return set_up(GatedEnsembleExchange(ON, **settings), peers).double()
 
 
-def test_golden(golden, close, cohort_of, make_batch, set_up):
+def test_golden(golden, assert_close, cohort_of, make_batch, set_up):
     case = golden('okd_baselines', 'one_epoch0')
     arrays = {key: torch.from_numpy(value) for key, value in case.items()}
     trunk = arrays['shared_feature'].requires_grad_()
@@ -62,16 +62,18 @@ def test_golden(golden, close, cohort_of, make_batch, set_up):
     total = sum(losses.values()) + sum(batch.hard_loss(z) for z in logits)
     total.backward()
     for k, z in enumerate(logits):
-        close(z, case[f'logit_{k}'])
-    close(exchange.auxiliary(peers, batch)['gated'], case['gated_logit'])
-    close(total, case['loss_total'])
-    close(trunk.grad, case['grad_shared_feature'], 1e-4, 1e-6)
-    close(gate.weight.grad, case['grad_gate_weight'], 1e-4, 1e-6)
-    close(norm.weight.grad, case['grad_gate_bn_weight'], 1e-4, 1e-6)
+        assert_close(z, case[f'logit_{k}'])
+    assert_close(
+        exchange.auxiliary(peers, batch)['gated'], case['gated_logit']
+    )
+    assert_close(total, case['loss_total'])
+    assert_close(trunk.grad, case['grad_shared_feature'], 1e-4, 1e-6)
+    assert_close(gate.weight.grad, case['grad_gate_weight'], 1e-4, 1e-6)
+    assert_close(norm.weight.grad, case['grad_gate_bn_weight'], 1e-4, 1e-6)
     for k in range(3):
         conv, linear = convs[k].weight.grad, linears[k].weight.grad
-        close(conv, case[f'grad_branch{k}_conv'], 1e-4, 1e-6)
-        close(linear, case[f'grad_branch{k}_fc'], 1e-4, 1e-6)
+        assert_close(conv, case[f'grad_branch{k}_conv'], 1e-4, 1e-6)
+        assert_close(linear, case[f'grad_branch{k}_fc'], 1e-4, 1e-6)
 
 
 def test_equals_the_loop(cohort_of, make_batch, set_up):

@@ -12,7 +12,7 @@ from tests.references import okd_baselines as reference
 
 @pytest.mark.parametrize('name', ['kl_T1', 'kl_T3'])
 @pytest.mark.parametrize(('suffix', 'eps'), [('', 0.0), ('_eps1e7', 1e-7)])
-def test_value_and_both_gradients(golden, close, name, suffix, eps):
+def test_value_and_both_gradients(golden, assert_close, name, suffix, eps):
     case = golden('okd_baselines', name)
     student = torch.from_numpy(case['student_logit']).requires_grad_()
     target = torch.from_numpy(case['target_logit']).requires_grad_()
@@ -20,13 +20,13 @@ def test_value_and_both_gradients(golden, close, name, suffix, eps):
         float(case['temperature']), target_epsilon=eps, detach_target=False
     )(student, target)
     loss.backward()
-    close(loss, case[f'loss{suffix}'])
-    close(student.grad, case[f'grad_student{suffix}'], 1e-4, 1e-6)
-    close(target.grad, case[f'grad_target{suffix}'], 1e-4, 1e-6)
+    assert_close(loss, case[f'loss{suffix}'])
+    assert_close(student.grad, case[f'grad_student{suffix}'], 1e-4, 1e-6)
+    assert_close(target.grad, case[f'grad_target{suffix}'], 1e-4, 1e-6)
     assert target.grad.abs().max() > 1e-3
 
 
-def test_hintons_form(golden, close):
+def test_hintons_form(golden, assert_close):
     case = golden('okd_baselines', 'formula_kd')
     student = torch.from_numpy(case['student_logit']).requires_grad_()
     teacher = torch.from_numpy(case['teacher_logit'])
@@ -37,8 +37,8 @@ def test_hintons_form(golden, close):
     entropy = functional.cross_entropy(student, labels)
     loss = float(case['weight_ce']) * entropy + kd(student, teacher)
     loss.backward()
-    close(loss, case['loss'], 1e-10, 0)
-    close(student.grad, case['grad_student'], 1e-9, 1e-12)
+    assert_close(loss, case['loss'], 1e-10, 0)
+    assert_close(student.grad, case['grad_student'], 1e-9, 1e-12)
 
 
 def test_equals_the_loop():

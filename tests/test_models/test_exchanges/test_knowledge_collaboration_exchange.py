@@ -38,7 +38,7 @@ def entropy(logits, labels):
 
 
 @pytest.mark.parametrize('target', [*RULES, 'mean'])
-def test_golden(golden, close, cohort_of, make_batch, target):
+def test_golden(golden, assert_close, cohort_of, make_batch, target):
     case = golden('okd_baselines', 'formula_kdcl')
     logits = [
         torch.from_numpy(case[f'logit_{k}']).requires_grad_() for k in range(3)
@@ -51,26 +51,28 @@ def test_golden(golden, close, cohort_of, make_batch, target):
     found = exchange.transfers(peers, {}, batch)[0].target
     # the optimum of 'linear' may be flat or at a vertex
     linear = target == 'linear'
-    close(found, case[f'target_{target}'], 1e-9, 1e-3 if linear else 1e-12)
+    assert_close(
+        found, case[f'target_{target}'], 1e-9, 1e-3 if linear else 1e-12
+    )
     losses = exchange(peers, batch)
     rtol = 1e-4 if linear else 1e-9
     for k, z in enumerate(logits):
         loss = batch.hard_loss(z) + losses[f'peer{k}.loss_kd']
         (gradient,) = torch.autograd.grad(loss, z)
-        close(loss, case[f'loss_{target}'][k], rtol, 0)
-        close(gradient, case[f'grad_{target}'][k], rtol, rtol)
+        assert_close(loss, case[f'loss_{target}'][k], rtol, 0)
+        assert_close(gradient, case[f'grad_{target}'][k], rtol, rtol)
 
 
-def test_golden_general(golden, close, cohort_of, make_batch):
+def test_golden_general(golden, assert_close, cohort_of, make_batch):
     case = golden('okd_baselines', 'formula_kdcl')
     probabilities = torch.from_numpy(case['heldout_probability'])
     labels = torch.from_numpy(case['heldout_target'])
     covariance = error_products(probabilities, labels) / len(labels)
-    close(covariance, case['heldout_error_covariance'], 1e-9, 0)
+    assert_close(covariance, case['heldout_error_covariance'], 1e-9, 0)
     exchange = KnowledgeCollaborationExchange(target='general')
     exchange.setup(CohortSpec(3))
     exchange.set_covariance(covariance, step=7)
-    close(exchange.weights, case['general_weight'])
+    assert_close(exchange.weights, case['general_weight'])
     assert int(exchange.weights_of) == 7
     logits = [torch.from_numpy(case[f'logit_{k}']) for k in range(3)]
     transfers = exchange.transfers(

@@ -13,7 +13,7 @@ def random_logits(count, shape=(4, 6), **kwargs):
     return [torch.randn(shape, **kwargs) for _ in range(count)]
 
 
-def test_golden(golden, close, cohort_of, make_batch):
+def test_golden(golden, assert_close, cohort_of, make_batch):
     case = golden('okd_baselines', 'dml_pairwise_nograd_stop')
     stacked = torch.from_numpy(case['peer_logit']).requires_grad_()
     labels = torch.from_numpy(case['target'])
@@ -26,8 +26,8 @@ def test_golden(golden, close, cohort_of, make_batch):
     hard = sum(batch.hard_loss(peer['logits']) for peer in peers)
     total = hard + sum(losses.values())
     total.backward()
-    close(total, case['loss_total'])
-    close(stacked.grad, case['grad_peer_logit'], 1e-4, 1e-6)
+    assert_close(total, case['loss_total'])
+    assert_close(stacked.grad, case['grad_peer_logit'], 1e-4, 1e-6)
 
 
 @pytest.mark.parametrize('count', [2, 4])

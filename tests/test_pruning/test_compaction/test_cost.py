@@ -22,6 +22,27 @@ def test_flops_are_those_of_mmengine(masked):
     assert count_flops(network, inputs, whole) == expected
 
 
+def fails(network, images):
+    network.backbone(images)
+    raise RuntimeError('this head does not run')
+
+
+def test_the_network_stays_as_it_is(masked):
+    network = masked('resnet18').train()
+    network.backbone.layer1.eval()
+    modes = [module.training for module in network.modules()]
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    inputs = torch.randn(1, 3, 64, 64)
+    assert count_flops(network, inputs, whole) > 0
+    assert layer_macs(network, inputs, whole)
+    with pytest.raises(RuntimeError, match='does not run'):
+        layer_macs(network, inputs, fails)
+    assert [module.training for module in network.modules()] == modes
+    assert not any(module._forward_hooks for module in network.modules())
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
 def test_cost_follows_from_the_plan(masked):
     network = masked('resnet18')
     small, plan, report = compact(network, (3, 64, 64))
