@@ -106,10 +106,10 @@ def test_nothing_to_resume_starts_as_configured(toy, tool, monkeypatch):
 
 @pytest.mark.slow
 def test_killed_at_random_moments(toy, tool, tools_folder):
-    """Ten kills of the tool in turn; each run goes on with the last."""
+    """Five kills of the tool in turn; each run goes on with the last."""
     config = exactly_resumable(toy.distiller)
-    steps = 200
-    config.train_cfg.update(max_iters=steps, val_interval=50)
+    steps = 60
+    config.train_cfg.update(max_iters=steps, val_interval=20)
     config.default_hooks.checkpoint.update(max_keep_ckpts=1, save_best='mIoU')
     path = toy.folder / 'long.py'
     config.dump(path)
@@ -117,7 +117,7 @@ def test_killed_at_random_moments(toy, tool, tools_folder):
     straight, killed = toy.folder / 'straight', toy.folder / 'killed'
     subprocess.run([*command, f'--work-dir={straight}'], check=True)
     random.seed(0)
-    for _ in range(10):
+    for _ in range(5):
         run = subprocess.Popen([*command, f'--work-dir={killed}', '--resume'])
         before = newest_step(killed)
         while run.poll() is None and newest_step(killed) == before:
