@@ -1,0 +1,213 @@
+"""Deformable convolution, plain and modulated, by torchvision."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .precision import at_least_float32, without_autocast
+
+
+def _convolve(
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    mask: Tensor | None,
+    geometry: tuple[int, ...],
+) -> Tensor:
+    """Output without bias.
+
+    Args:
+        geometry: stride, padding, dilation (two each), groups, groups of
+            offsets.
+    """
+    bias = input.new_zeros(weight.shape[0])
+    use_mask = mask is not None
+    mask = offset if mask is None else mask
+    tensors = at_least_float32(input, weight, offset, mask, bias)
+    with without_autocast(input):
+        return torch.ops.torchvision.deform_conv2d(
+            *tensors, *geometry, use_mask
+        )
+
+
+def _gradients(
+    grad_output: Tensor,
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    mask: Tensor | None,
+    geometry: tuple[int, ...],
+) -> tuple[Tensor, ...]:
+    """Gradients of input, weight, offset, mask and bias."""
+    bias = input.new_zeros(weight.shape[0])
+    use_mask = mask is not None
+    if mask is None:
+        mask = input.new_zeros(input.shape[0], 0, 0, 0)
+    tensors = at_least_float32(grad_output, input, weight, offset, mask, bias)
+    with without_autocast(input):
+        return torch.ops.torchvision._deform_conv2d_backward(
+            *(tensor.contiguous() for tensor in tensors), *geometry, use_mask
+        )
+
+
+@torch.no_grad()
+def deform_conv_forward(
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    output: Tensor,
+    columns: Tensor,
+    ones: Tensor,
+    kW: int,
+    kH: int,
+    dW: int,
+    dH: int,
+    padW: int,
+    padH: int,
+    dilationW: int,
+    dilationH: int,
+    group: int,
+    deformable_group: int,
+    im2col_step: int,
+) -> None:
+    """Plain deformable convolution, into ``output`` (N, C', H', W')."""
+    geometry = (dH, dW, padH, padW, dilationH, dilationW)
+    geometry += (group, deformable_group)
+    output.copy_(_convolve(input, weight, offset, None, geometry))
+
+
+@torch.no_grad()
+def deform_conv_backward_input(
+    input: Tensor,
+    offset: Tensor,
+    grad_output: Tensor,
+    grad_input: Tensor,
+    grad_offset: Tensor,
+    weight: Tensor,
+    columns: Tensor,
+    kW: int,
+    kH: int,
+    dW: int,
+    dH: int,
+    padW: int,
+    padH: int,
+    dilationW: int,
+    dilationH: int,
+    group: int,
+    deformable_group: int,
+    im2col_step: int,
+) -> None:
+    """Gradients of input and offset.
+
+    The gradient of the weight comes with them; it is left in the buffer
+    ``columns`` for the call that asks for it next.
+    """
+    geometry = (dH, dW, padH, padW, dilationH, dilationW)
+    geometry += (group, deformable_group)
+    grads = _gradients(grad_output, input, weight, offset, None, geometry)
+    grad_input.copy_(grads[0])
+    grad_offset.copy_(grads[2])
+    columns.resize_(weight.shape).copy_(grads[1])
+
+
+@torch.no_grad()
+def deform_conv_backward_parameters(
+    input: Tensor,
+    offset: Tensor,
+    grad_output: Tensor,
+    grad_weight: Tensor,
+    columns: Tensor,
+    ones: Tensor,
+    kW: int,
+    kH: int,
+    dW: int,
+    dH: int,
+    padW: int,
+    padH: int,
+    dilationW: int,
+    dilationH: int,
+    group: int,
+    deformable_group: int,
+    scale: float,
+    im2col_step: int,
+) -> None:
+    """Gradient of the weight, added to ``grad_weight``."""
+    if columns.shape == grad_weight.shape:
+        grad_weight.add_(columns, alpha=scale)
+        columns.resize_(0)
+        return
+    geometry = (dH, dW, padH, padW, dilationH, dilationW)
+    geometry += (group, deformable_group)
+    weight = torch.zeros_like(grad_weight)
+    grads = _gradients(grad_output, input, weight, offset, None, geometry)
+    grad_weight.add_(grads[1].to(grad_weight.dtype), alpha=scale)
+
+
+@torch.no_grad()
+def modulated_deform_conv_forward(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    ones: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    output: Tensor,
+    columns: Tensor,
+    kernel_h: int,
+    kernel_w: int,
+    stride_h: int,
+    stride_w: int,
+    pad_h: int,
+    pad_w: int,
+    dilation_h: int,
+    dilation_w: int,
+    group: int,
+    deformable_group: int,
+    with_bias: bool,
+) -> None:
+    """Modulated deformable convolution, into ``output`` (N, C', H', W')."""
+    geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w)
+    geometry += (group, deformable_group)
+    result = _convolve(input, weight, offset, mask, geometry)
+    if with_bias:
+        result += bias.to(result.dtype)[:, None, None]
+    output.copy_(result)
+
+
+@torch.no_grad()
+def modulated_deform_conv_backward(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    ones: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    columns: Tensor,
+    grad_input: Tensor,
+    grad_weight: Tensor,
+    grad_bias: Tensor,
+    grad_offset: Tensor,
+    grad_mask: Tensor,
+    grad_output: Tensor,
+    kernel_h: int,
+    kernel_w: int,
+    stride_h: int,
+    stride_w: int,
+    pad_h: int,
+    pad_w: int,
+    dilation_h: int,
+    dilation_w: int,
+    group: int,
+    deformable_group: int,
+    with_bias: bool,
+) -> None:
+    """Gradients of input, weight, bias, offset and mask."""
+    geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w)
+    geometry += (group, deformable_group)
+    grads = _gradients(grad_output, input, weight, offset, mask, geometry)
+    targets = [grad_input, grad_weight, grad_offset, grad_mask]
+    if with_bias:
+        targets.append(grad_bias)
+    for target, grad in zip(targets, grads, strict=False):
+        target.copy_(grad)
