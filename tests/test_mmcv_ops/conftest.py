@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -45,11 +47,28 @@ def modules_with_operators() -> list[ModuleType]:
 
 
 @pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def swap_operators(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[], AbstractContextManager[None]]:
+    """Within ``with swap_operators():`` ours are called."""
+
+    @contextmanager
+    def swap() -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            for module in modules_with_operators():
+                patch.setattr(module, 'ext_module', STAND_IN)
+            yield
+
+    return swap
+
+
+@pytest.fixture
+def stand_in(
+    swap_operators: Callable[[], AbstractContextManager[None]],
+) -> Iterator[ModuleType]:
     """``mmcv.ops`` calls the operators of this repository."""
-    for module in modules_with_operators():
-        monkeypatch.setattr(module, 'ext_module', STAND_IN)
-    return STAND_IN
+    with swap_operators():
+        yield STAND_IN
 
 
 @pytest.fixture(params=['installed', 'stand-in'])
