@@ -154,6 +154,21 @@ def test_deform_conv(
     torch.testing.assert_close(got, want, **CLOSE)
 
 
+def test_offsets_of_a_larger_map(both: Both) -> None:
+    """DyHead gives the offsets of one level to the next smaller one."""
+    maps, weight = torch.randn(2, 4, 5, 6), torch.randn(3, 4, 3, 3)
+    offset, mask = torch.randn(2, 18, 10, 12), torch.rand(2, 9, 10, 12)
+
+    def call(*tensors: Tensor) -> Tensor:
+        return ops.modulated_deform_conv2d(*tensors, None, 1, 1, 1, 1, 1)
+
+    want, got = both(
+        lambda: value_and_gradients(call, maps, offset, mask, weight)
+    )
+    assert want[0].shape == (2, 3, 5, 6)
+    torch.testing.assert_close(got, want, **CLOSE)
+
+
 @pytest.mark.parametrize('kind', ['collect', 'distribute'])
 @pytest.mark.parametrize('size', [(7, 9), (3, 5), (11, 13)])
 def test_psa_mask(both: Both, kind: str, size: tuple[int, int]) -> None:
