@@ -29,15 +29,21 @@ def nms(
     return torchvision.ops.nms(boxes, scores, float(np.float32(iou_threshold)))
 
 
-def _overlaps(box: Array, boxes: Array, offset: int) -> Array:
+def _areas(boxes: Array, offset: int) -> Array:
+    """Areas (N,) of boxes (N, 4)."""
+    width, height = (boxes[:, 2:] - boxes[:, :2] + offset).T
+    return width * height
+
+
+def _overlaps(
+    box: Array, area: Array, boxes: Array, areas: Array, offset: int
+) -> Array:
     """Intersection over union of a box (4,) and boxes (N, 4)."""
     low = np.maximum(box[:2], boxes[:, :2])
-    high = np.minimum(box[2:], boxes[:, 2:])
-    inter = np.maximum(high - low + offset, 0).prod(1)
-    area = (box[2:] - box[:2] + offset).prod()
-    areas = (boxes[:, 2:] - boxes[:, :2] + offset).prod(1)
-    with np.errstate(divide='ignore', invalid='ignore'):
-        return inter / (area + areas - inter)
+    high = np.minimum(box[2:], boxes[:, 2:4])
+    width, height = np.maximum(high - low + offset, 0).T
+    inter = width * height
+    return inter / (area + areas - inter)
 
 
 def _decay(
@@ -69,27 +75,41 @@ def softnms(
         method: 0 naive, 1 linear, 2 Gaussian.
     """
     boxes, scores = at_least_float32(boxes, scores)
-    rest = np.concatenate([boxes.numpy(), scores.numpy()[:, None]], axis=1)
+    areas = _areas(boxes.numpy(), offset)
+    rest = np.column_stack([boxes.numpy(), scores.numpy(), areas])
     inds = np.arange(len(rest))
+    lowest = rest.dtype.type(min_score)
     start = 0
     while start < len(rest):
         best = start + int(rest[start:, 4].argmax())
         rest[[start, best]] = rest[[best, start]]
         inds[[start, best]] = inds[[best, start]]
         chosen, start = rest[start], start + 1
-        overlaps = _overlaps(chosen[:4], rest[start:, :4], offset)
-        rest[start:, 4] *= _decay(overlaps, method, iou_threshold, sigma)
-        # the last ones take the places of the dropped ones, as in the
-        # compiled operator: of equal scores the first place wins
-        alive = rest[:, 4] >= rest.dtype.type(min_score)
-        alive[:start] = True
-        count = int(alive.sum())
-        holes = np.flatnonzero(~alive[:count])
-        movers = count + np.flatnonzero(alive[count:])[::-1]
-        rest[holes], inds[holes] = rest[movers], inds[movers]
-        rest, inds = rest[:count], inds[:count]
-    dets[: len(rest)] = torch.from_numpy(rest)
+        others = rest[start:]
+        with np.errstate(divide='ignore', invalid='ignore'):
+            overlaps = _overlaps(
+                chosen[:4], chosen[5], others, others[:, 5], offset
+            )
+        others[:, 4] *= _decay(overlaps, method, iou_threshold, sigma)
+        dropped = others[:, 4] < lowest
+        if dropped.any():
+            rest, inds = _drop(rest, inds, start, dropped)
+    dets[: len(rest)] = torch.from_numpy(rest[:, :5])
     return torch.from_numpy(inds)
+
+
+def _drop(
+    rest: Array, inds: Array, start: int, dropped: Array
+) -> tuple[Array, Array]:
+    """Let the last boxes take the places of dropped ones.
+
+    As in the compiled operator: of equal scores the first place wins.
+    """
+    count = start + int((~dropped).sum())
+    holes = start + np.flatnonzero(dropped[: count - start])
+    movers = count + np.flatnonzero(~dropped[count - start :])[::-1]
+    rest[holes], inds[holes] = rest[movers], inds[movers]
+    return rest[:count], inds[:count]
 
 
 def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
@@ -102,10 +122,14 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     boxes = dets.detach().float().numpy()
     scores = dets[:, 4].detach()
     rest = scores.sort(descending=True, stable=True).indices.numpy()
+    areas = _areas(boxes[:, :4], 0)
     groups = []
     while len(rest):
         first, rest = rest[0], rest[1:]
-        overlaps = _overlaps(boxes[first, :4], boxes[rest, :4], 0)
+        with np.errstate(divide='ignore', invalid='ignore'):
+            overlaps = _overlaps(
+                boxes[first, :4], areas[first], boxes[rest], areas[rest], 0
+            )
         hit = overlaps >= np.float32(iou_threshold)
         groups.append([int(first), *rest[hit].tolist()])
         rest = rest[~hit]
