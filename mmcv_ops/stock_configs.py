@@ -47,7 +47,7 @@ def configs_of(package: str, folder: str | None) -> Iterator[tuple[Path, str]]:
         if '_base_' not in path.parts:
             folders.setdefault(path.parent, []).append(path)
     for place, paths in folders.items():
-        if folder and folder not in place.as_posix():
+        if folder and not re.search(folder, place.as_posix()):
             continue
         seen: set[frozenset[str]] = set()
         # short names are the plain variants
@@ -151,18 +151,15 @@ def try_mmseg(model: nn.Module, config: Config) -> None:
 
 
 def try_mmpose(model: nn.Module, config: Config) -> None:
-    from mmengine.registry import TRANSFORMS
     from mmpose.testing import get_packed_inputs
 
-    del TRANSFORMS
-    codec = config.get('codec')
-    sizes = dict(input_size=(SIDE, SIDE), heatmap_size=(SIDE // 4,) * 2)
-    if isinstance(codec, dict) and 'input_size' in codec:
-        w, h = codec['input_size']
-        sizes = dict(input_size=(w, h))
-        if 'heatmap_size' in codec:
-            sizes['heatmap_size'] = codec['heatmap_size']
-    batch = get_packed_inputs(2, num_instances=2, **sizes)
+    size = config.codec.get('input_size', (SIDE, SIDE))
+    batch = get_packed_inputs(1, num_instances=1, input_size=size)
+    for sample in batch['data_samples']:
+        meta = dict(
+            input_size=size, input_center=(64, 64), input_scale=(128, 128)
+        )
+        sample.set_metainfo(meta)
     step(model, batch, train=False)
 
 
@@ -190,7 +187,7 @@ def stop(*_: object) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('packages', nargs='*')
-    parser.add_argument('--folder', help='only folders with this in the name')
+    parser.add_argument('--folder', help='pattern: only folders that match')
     parser.add_argument('--list', action='store_true', help='do not run')
     options = parser.parse_args()
     packages = options.packages or ['mmseg', 'mmdet', 'mmpose']

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor
 
 from .precision import gradients, run
 
 
 def _attend(
-    value: Tensor, locations: Tensor, weights: Tensor, shapes: Tensor
+    shapes: Tensor, value: Tensor, locations: Tensor, weights: Tensor
 ) -> Tensor:
     # mmcv.ops is complete only after it has imported this package
     from mmcv.ops.multi_scale_deform_attn import (
@@ -35,10 +37,7 @@ def ms_deform_attn_forward(
         sampling_locations: (N, queries, heads, levels, points, 2), x y from
             0 to 1. attention_weights: the same without the last axis.
     """
-
-    def attend(*tensors: Tensor) -> Tensor:
-        return _attend(*tensors, spatial_shapes)
-
+    attend = partial(_attend, spatial_shapes)
     output = run(attend, value, sampling_locations, attention_weights)
     return output.to(value.dtype)
 
@@ -56,10 +55,7 @@ def ms_deform_attn_backward(
     im2col_step: int,
 ) -> None:
     """Gradients of values, locations and weights."""
-
-    def attend(*tensors: Tensor) -> Tensor:
-        return _attend(*tensors, spatial_shapes)
-
+    attend = partial(_attend, spatial_shapes)
     inputs = (value, sampling_locations, attention_weights)
     grads = gradients(attend, inputs, grad_output)
     targets = (grad_value, grad_sampling_loc, grad_attn_weight)

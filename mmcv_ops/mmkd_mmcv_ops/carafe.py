@@ -45,8 +45,10 @@ def carafe_naive_forward(
 ) -> None:
     """Reassemble features into ``output`` (N, C, s H, s W)."""
 
-    def reassemble(*inputs: Tensor) -> Tensor:
-        return _reassemble(*inputs, kernel_size, group_size, scale_factor)
+    def reassemble(features: Tensor, masks: Tensor) -> Tensor:
+        return _reassemble(
+            features, masks, kernel_size, group_size, scale_factor
+        )
 
     output.copy_(run(reassemble, features, masks))
 
@@ -63,8 +65,10 @@ def carafe_naive_backward(
 ) -> None:
     """Gradients of features and masks."""
 
-    def reassemble(*inputs: Tensor) -> Tensor:
-        return _reassemble(*inputs, kernel_size, group_size, scale_factor)
+    def reassemble(features: Tensor, masks: Tensor) -> Tensor:
+        return _reassemble(
+            features, masks, kernel_size, group_size, scale_factor
+        )
 
     grads = gradients(reassemble, (features, masks), grad_output)
     grad_input.copy_(grads[0])

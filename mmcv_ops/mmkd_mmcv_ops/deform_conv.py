@@ -72,8 +72,8 @@ def deform_conv_forward(
     im2col_step: int,
 ) -> None:
     """Plain deformable convolution, into ``output`` (N, C', H', W')."""
-    geometry = (dH, dW, padH, padW, dilationH, dilationW)
-    geometry += (group, deformable_group)
+    dilation, groups = (dilationH, dilationW), (group, deformable_group)
+    geometry = (dH, dW, padH, padW, *dilation, *groups)
     output.copy_(_convolve(input, weight, offset, None, geometry))
 
 
@@ -103,8 +103,8 @@ def deform_conv_backward_input(
     The gradient of the weight comes with them; it is left in the buffer
     ``columns`` for the call that asks for it next.
     """
-    geometry = (dH, dW, padH, padW, dilationH, dilationW)
-    geometry += (group, deformable_group)
+    dilation, groups = (dilationH, dilationW), (group, deformable_group)
+    geometry = (dH, dW, padH, padW, *dilation, *groups)
     grads = _gradients(grad_output, input, weight, offset, None, geometry)
     grad_input.copy_(grads[0])
     grad_offset.copy_(grads[2])
@@ -137,8 +137,8 @@ def deform_conv_backward_parameters(
         grad_weight.add_(columns, alpha=scale)
         columns.resize_(0)
         return
-    geometry = (dH, dW, padH, padW, dilationH, dilationW)
-    geometry += (group, deformable_group)
+    dilation, groups = (dilationH, dilationW), (group, deformable_group)
+    geometry = (dH, dW, padH, padW, *dilation, *groups)
     weight = torch.zeros_like(grad_weight)
     grads = _gradients(grad_output, input, weight, offset, None, geometry)
     grad_weight.add_(grads[1].to(grad_weight.dtype), alpha=scale)
@@ -189,8 +189,9 @@ def modulated_deform_conv_forward(
     with_bias: bool,
 ) -> None:
     """Modulated deformable convolution, into ``output`` (N, C', H', W')."""
-    geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w)
-    geometry += (group, deformable_group)
+    stride, padding = (stride_h, stride_w), (pad_h, pad_w)
+    dilation, groups = (dilation_h, dilation_w), (group, deformable_group)
+    geometry = (*stride, *padding, *dilation, *groups)
     offset = _of_output_size(offset, input, weight, geometry)
     mask = _of_output_size(mask, input, weight, geometry)
     result = _convolve(input, weight, offset, mask, geometry)
@@ -227,8 +228,9 @@ def modulated_deform_conv_backward(
     with_bias: bool,
 ) -> None:
     """Gradients of input, weight, bias, offset and mask."""
-    geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w)
-    geometry += (group, deformable_group)
+    stride, padding = (stride_h, stride_w), (pad_h, pad_w)
+    dilation, groups = (dilation_h, dilation_w), (group, deformable_group)
+    geometry = (*stride, *padding, *dilation, *groups)
     offset = _of_output_size(offset, input, weight, geometry)
     mask = _of_output_size(mask, input, weight, geometry)
     grads = _gradients(grad_output, input, weight, offset, mask, geometry)
