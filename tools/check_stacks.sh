@@ -31,14 +31,20 @@ finish() {
     exit "$1"
 }
 
-start=$SECONDS
-if ! bash "$root/tools/setup_env.sh" --python "$python" --torch "$torch" \
-    --venv "$venv" "$@" >"$log" 2>&1; then
+set_up() {
+    bash "$root/tools/setup_env.sh" --python "$python" --torch "$torch" \
+        --venv "$venv" "$@" >"$log" 2>&1
+}
+
+TIMEFORMAT='%R s, %U s of processor time'
+{ time set_up "$@"; } 2>"$log.time"
+seconds=$(cat "$log.time")
+rm "$log.time"
+if [ ! -f "$venv/setup.stamp" ]; then
     row "$torch" "set-up: $(sed -n 's/^set-up stopped: //p' "$log" |
         tail -n 1)"
     finish 1
 fi
-seconds=$((SECONDS - start))
 build=$("$venv/bin/python" -c 'import torch; print(torch.__version__)')
 operators=$("$venv/bin/python" -c 'import mmcv._ext as extension
 print("compiled" if extension.__file__.endswith(".so") else "stand-ins")')
@@ -49,5 +55,5 @@ if ! OMP_NUM_THREADS=1 "$venv/bin/python" -m pytest -q -n 0 "${tests[@]}" \
     finish 1
 fi
 row "$build" "$operators: all packages import, $(tail -n 1 "$log" |
-    grep -o '[0-9]* passed'); set up in $seconds s"
+    grep -o '[0-9]* passed'); set up in $seconds"
 finish 0
