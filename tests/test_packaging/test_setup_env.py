@@ -204,6 +204,7 @@ def test_two_set_ups_at_once(machine: Machine) -> None:
         ('OSError: No space left on device', 'the disk is full'),
         ('Temporary failure in name resolution', 'cannot be reached'),
         ('ERROR: No matching distribution', 'does not offer this version'),
+        ('ERROR: ResolutionImpossible', 'was not reached, or does not'),
         ('cc1plus: Killed signal terminated', 'Set MAX_JOBS=1'),
         ('something else', 'see the output above'),
     ],
