@@ -69,7 +69,7 @@ def run_setup() -> None:
         license='Apache-2.0',
         packages=find_packages(include=['mmkd', 'mmkd.*']),
         include_package_data=True,
-        python_requires='>=3.10,<3.13',
+        python_requires='>=3.10,<3.14',
         install_requires=read_requirements('runtime'),
         extras_require=extras,
         zip_safe=False,

@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # Make a virtual environment with everything mmkd needs: torch, torchvision,
-# mmengine, mmcv (built from source), mmpretrain, mmsegmentation, mmdet,
-# mmpose, the test tools and mmkd itself. Linux, Python 3.10 to 3.12.
+# mmengine, mmcv, mmpretrain, mmsegmentation, mmdet, mmpose, the test tools
+# and mmkd itself. Linux, Python 3.10 to 3.13; no compiler is needed.
 # Safe to run again: it repairs what is missing, and a complete environment
 # costs less than a second.
 #
 # usage: bash tools/setup_env.sh [options]
 #   --python EXE          interpreter (default: first of python3.11, 3.12,
-#                         3.10, python3 that fits)
+#                         3.13, 3.10, python3 that fits)
 #   --venv DIR            environment to make (default: MMKD_VENV or .venv)
-#   --torch VERSION       2.4.1 ... 2.12.0 (default: MMKD_TORCH or 2.12.0)
+#   --torch VERSION       2.4.1 ... 2.15.0 (default: MMKD_TORCH or 2.12.0)
 #   --torch-index URL     package index to take torch and torchvision from
 #   --use-existing-torch  use torch and torchvision of the interpreter
-#   --cuda-ops            also build the CUDA operators of mmcv (needs nvcc);
-#                         without them, networks made of torch's operators
-#                         still train on a GPU
+#   --compiled-ops        compile the operators of mmcv (needs a C++ compiler,
+#                         5 to 15 minutes); without it those that stock
+#                         configs use are made of torchvision's, on CPU and
+#                         GPU, and a compiled mmcv that is there stays
+#   --cuda-ops            the same for CPU and GPU (needs nvcc, too)
 #   --check               only verify the environment
 #   -h, --help            this text
 # MMKD_WHEELS: where built wheels are kept (default ~/.cache/mmkd/wheels).
@@ -25,7 +27,8 @@ requirements=$root/requirements
 venv=${MMKD_VENV:-$root/.venv}
 torch=${MMKD_TORCH:-2.12.0}
 wheels=${MMKD_WHEELS:-${XDG_CACHE_HOME:-$HOME/.cache}/mmkd/wheels}
-interpreter='' torch_index='' existing_torch=no cuda_ops=no check=no
+interpreter='' torch_index='' existing_torch=no compiled_ops=no
+cuda_ops=no check=no
 
 fail() {
     printf '\nset-up stopped: %s\n' "$1" >&2
@@ -43,7 +46,8 @@ while [ $# -gt 0 ]; do
         --torch) need_value $# "$1"; torch=$2; shift ;;
         --torch-index) need_value $# "$1"; torch_index=$2; shift ;;
         --use-existing-torch) existing_torch=yes ;;
-        --cuda-ops) cuda_ops=yes ;;
+        --compiled-ops) compiled_ops=yes ;;
+        --cuda-ops) compiled_ops=yes cuda_ops=yes ;;
         --check) check=yes ;;
         -h | --help) usage; exit 0 ;;
         *) fail "unknown option '$1'; see -h" ;;
@@ -62,12 +66,13 @@ for part in checks progress steps; do
 done
 
 options="$venv $root $interpreter $torch $torch_index"
-options+=" $existing_torch $cuda_ops"
+options+=" $existing_torch $compiled_ops $cuda_ops"
 state() { # changes with the options, these scripts, the pins, and with what
     # others install into the environment
     {
         echo "$options"
-        cat "${BASH_SOURCE[0]}" "$root"/tools/setup/*.sh "$requirements"/*.txt
+        cat "${BASH_SOURCE[0]}" "$root"/tools/setup/* "$requirements"/*.txt
+        stand_in_sources
         ls -d "$venv"/lib/python*/site-packages/*.dist-info 2>/dev/null |
             grep -E '/(torch|torchvision|numpy|setuptools|mm|xtcoco)' || true
     } | sha256sum
@@ -93,7 +98,8 @@ check_torch
 check_venv_module
 check_folder
 check_disk
-check_compiler
+check_mmcv
+[ "$compiled_ops" = no ] || check_compiler
 mkdir -p "$venv"
 mkdir -p "$wheels" 2>/dev/null || fail "cannot write $wheels, where built \
 wheels are kept; set MMKD_WHEELS to another folder"
@@ -107,9 +113,13 @@ yes ] && echo 'existing torch' || echo "torch $torch")); log: $log"
 step 'environment and build tools' make_venv
 step 'torch and torchvision (some GB to download)' install_torch
 step 'mmengine, mmpretrain, mmsegmentation, mmdet' install_repositories
-step 'mmcv (built once: 4 to 8 minutes on two cores)' install_mmcv
+step "$([ "$compiled_ops" = yes ] &&
+    echo 'mmcv, compiled (once: 4 to 8 minutes on two cores)' ||
+    echo 'mmcv')" install_mmcv
 step 'xtcocotools and mmpose' install_mmpose
 step 'test tools, mmkd' install_mmkd
 step 'verification' verify
 state >"$stamp"
+sed -n 's/^operators *ok */operators of mmcv: /p' "$log" | tail -n 1 |
+    cut -d : -f 1,2
 echo "ready in $SECONDS s: source ${venv#"$PWD"/}/bin/activate"

@@ -79,31 +79,71 @@ def test_wrong_options(
     assert not machine.venv.exists()
 
 
-def test_wrong_python(machine: Machine) -> None:
-    old = machine.replace(
-        'python-old',
-        '[ "$1" = --version ] && echo "Python 3.8.18" && exit 0; exit 1',
+@pytest.mark.parametrize('version', ['3.9.18', '3.14.0'])
+def test_wrong_python(machine: Machine, version: str) -> None:
+    other = machine.replace(
+        'python-other',
+        f'[ "$1" = --version ] && echo "Python {version}" && exit 0; exit 1',
     )
-    status, text = machine.set_up('--python', str(old))
+    status, text = machine.set_up('--python', str(other))
     assert status == 1
-    assert 'Python 3.8.18; mmkd needs Python 3.10, 3.11 or 3.12' in text
+    assert f'is Python {version}; mmkd needs Python 3.10, 3.11, 3.12' in text
+
+
+@pytest.mark.parametrize(
+    ('minor', 'torch', 'message'),
+    [
+        (13, '2.4.1', 'torch 2.4.1 is not made for Python 3.13'),
+        (10, '2.15.0', 'torch 2.15.0 is not made for Python 3.10'),
+    ],
+)
+def test_torch_that_is_not_made_for_the_python(
+    machine: Machine, minor: int, torch: str, message: str
+) -> None:
+    machine.replace(
+        'python3.11',
+        f'case "$*" in *version_info\\[1\\]*) echo {minor}; exit;; esac\n'
+        f'exec {sys.executable} "$@"',
+    )
+    status, text = machine.set_up('--torch', torch)
+    assert status == 1
+    assert message in text
+    assert not machine.venv.exists()
 
 
 def test_no_python(machine: Machine) -> None:
-    for name in ('python3.10', 'python3.11', 'python3.12', 'python3'):
-        machine.replace(name, 'exit 1')
+    for version in ('3', '3.10', '3.11', '3.12', '3.13'):
+        machine.replace(f'python{version}', 'exit 1')
     machine.replace('python', 'exit 1')
     status, text = machine.set_up()
     assert status == 1
-    assert 'no Python 3.10, 3.11 or 3.12 found on PATH' in text
+    assert 'no Python 3.10, 3.11, 3.12 or 3.13 found on PATH' in text
 
 
 def test_no_compiler(machine: Machine) -> None:
     machine.environment['CXX'] = 'no-such-compiler'
-    status, text = machine.set_up()
+    status, text = machine.set_up('--compiled-ops')
     assert status == 1
     assert 'no C++ compiler (no-such-compiler)' in text
     assert 'apt install build-essential' in text
+    assert 'leave --compiled-ops out' in text
+
+
+def test_default_needs_no_compiler(machine: Machine) -> None:
+    machine.environment['CXX'] = 'no-such-compiler'
+    status, text = machine.set_up()
+    assert status == 1
+    assert 'another set-up of' in text  # where the fixture stops it
+
+
+def test_foreign_mmcv(machine: Machine) -> None:
+    packages = machine.venv / 'lib' / 'python3.11' / 'site-packages'
+    (packages / 'mmcv-2.2.0.dist-info').mkdir(parents=True)
+    (machine.venv / 'pyvenv.cfg').touch()
+    status, text = machine.set_up()
+    assert status == 1
+    assert 'holds mmcv 2.2.0, which mmsegmentation 1.2' in text
+    assert 'pip uninstall -y mmcv' in text
 
 
 def test_old_compiler(machine: Machine) -> None:
@@ -111,7 +151,7 @@ def test_old_compiler(machine: Machine) -> None:
     machine.replace(
         'g++-4', '[ "$1" = --version ] && echo "g++ 4.8.5" && exit 0; exit 1'
     )
-    status, text = machine.set_up()
+    status, text = machine.set_up('--compiled-ops')
     assert status == 1
     assert 'g++-4 cannot compile C++17 (g++ 4.8.5)' in text
 
@@ -164,6 +204,7 @@ def test_two_set_ups_at_once(machine: Machine) -> None:
         ('OSError: No space left on device', 'the disk is full'),
         ('Temporary failure in name resolution', 'cannot be reached'),
         ('ERROR: No matching distribution', 'does not offer this version'),
+        ('ERROR: ResolutionImpossible', 'was not reached, or does not'),
         ('cc1plus: Killed signal terminated', 'Set MAX_JOBS=1'),
         ('something else', 'see the output above'),
     ],

@@ -20,6 +20,9 @@ explain() { # the likely cause of a failed step, from its output
         *"No matching distribution"* | *"Could not find a version"*)
             echo 'the package index does not offer this version for this
   Python and machine. Check the index (pip config list, --torch-index)' ;;
+        *"ResolutionImpossible"*)
+            echo 'the package index was not reached, or does not offer these
+  versions for this Python and machine' ;;
         *"Permission denied"*) echo 'a folder cannot be written' ;;
         *"mismatches the version that was used to compile"*)
             echo 'nvcc and the CUDA version of torch differ. Put the matching
