@@ -179,13 +179,11 @@ class OnlineDistiller(BaseDistiller):
         """Return what an exchange reading ``on`` may build from."""
         shapes = []
         for role in self.peers if rehearsal is not None else ():
-            seen = rehearsal.shapes(role)  # type: ignore[union-attr]
-            own = {}
-            for key, name in on.items():
-                tensor = name.rpartition('.')[2]
-                if tensor in seen:
-                    own[key] = seen[tensor]
-            shapes.append(own)
+            found = {
+                key: rehearsal.shape(role, name.rpartition('.')[2])
+                for key, name in on.items()
+            }
+            shapes.append({k: v for k, v in found.items() if v is not None})
         return CohortSpec(len(self.cohort), shapes, self.cohort.num_classes)
 
     def _follow(
