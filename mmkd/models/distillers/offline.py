@@ -189,7 +189,7 @@ class OfflineDistiller(BaseDistiller):
             path = wirings[label].paths.get(name)
             if path != role.wiring.paths.get(name):
                 return None
-            return rehearsal.shape(role, name)
+            return rehearsal.shape_of(role, name)
 
         classes = num_classes(self.student)
         self.parts: list[Part] = [

@@ -177,13 +177,15 @@ class OnlineDistiller(BaseDistiller):
         self, on: Mapping[str, str], rehearsal: Rehearsal | None
     ) -> CohortSpec:
         """Return what an exchange reading ``on`` may build from."""
-        shapes = []
-        for role in self.peers if rehearsal is not None else ():
-            found = {
-                key: rehearsal.shape(role, name.rpartition('.')[2])
-                for key, name in on.items()
-            }
-            shapes.append({k: v for k, v in found.items() if v is not None})
+        shapes: list[dict[str, Any]] = []
+        if rehearsal is not None:
+            for role in self.peers:
+                names = {k: n.rpartition('.')[2] for k, n in on.items()}
+                found = {
+                    key: rehearsal.shape_of(role, name)
+                    for key, name in names.items()
+                }
+                shapes.append({k: v for k, v in found.items() if v})
         return CohortSpec(len(self.cohort), shapes, self.cohort.num_classes)
 
     def _follow(

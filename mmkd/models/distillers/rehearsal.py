@@ -122,7 +122,7 @@ class Rehearsal:
             torch.set_rng_state(state)
             role.heads = build_heads(role, self._taps(role, self._true))
 
-    def shape(self, role: Role, name: str) -> Shapes:
+    def shape_of(self, role: Role, name: str) -> Shapes:
         """Return the true shape of a tap or of a head's output.
 
         Returns:
