@@ -20,7 +20,7 @@ from statistics import median
 from types import ModuleType
 
 import torch
-from mmcv import ops
+from mmcv import ops  # type: ignore[attr-defined]
 from torch import Tensor
 
 SOURCE = Path(__file__).resolve().parents[1] / 'mmcv_ops'
@@ -32,6 +32,8 @@ def load_stand_in() -> ModuleType:
     sys.path.insert(0, str(SOURCE))
     path = SOURCE / 'mmcv' / '_ext.py'
     spec = importlib.util.spec_from_file_location('stand_in_ext', path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f'{path} cannot be loaded')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -41,7 +43,7 @@ def use(extension: ModuleType) -> None:
     """Let all of mmcv.ops call one implementation."""
     for name, module in list(sys.modules.items()):
         if name.startswith('mmcv.ops.') and hasattr(module, 'ext_module'):
-            module.ext_module = extension
+            vars(module)['ext_module'] = extension
 
 
 def make_boxes(count: int, size: float, device: str) -> Tensor:

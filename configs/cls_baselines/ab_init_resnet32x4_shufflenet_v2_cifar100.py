@@ -8,9 +8,7 @@ _base_ = [
 model = dict(
     student=_base_.no_task_loss,
     frozen_modules=_base_.after_stages,
-    losses=dict(
-        ab=dict(**_base_.loss, **_base_.shapes.stages, **_base_.shapes.sizes),
-    ),
+    losses=dict(ab=_base_.loss),
 )
 param_scheduler = _base_.constant_rate
 train_cfg = _base_.thirty_epochs

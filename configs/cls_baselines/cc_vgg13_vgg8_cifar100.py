@@ -4,4 +4,4 @@ _base_ = [
     '../_base_/pairs/vgg13_vgg8.py',
     '../_base_/methods/cc.py',
 ]
-model = dict(losses=dict(cc=dict(**_base_.loss, **_base_.shapes.pooled)))
+model = dict(losses=dict(cc=_base_.loss))

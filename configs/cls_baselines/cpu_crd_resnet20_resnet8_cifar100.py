@@ -6,5 +6,5 @@ _base_ = [
 ]
 crd = _base_.loss
 crd.update(num_samples=12500, num_negatives=4096)
-model = dict(losses=dict(crd=dict(student_dim=64, teacher_dim=64, **crd)))
+model = dict(losses=dict(crd=crd))
 custom_hooks = _base_.crd_hooks

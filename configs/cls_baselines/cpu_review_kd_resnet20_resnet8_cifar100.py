@@ -5,13 +5,5 @@ _base_ = [
     '../_base_/methods/review_kd.py',
 ]
 review = _base_.loss
-review.update(
-    warmup_epochs=2,
-    loss_weight=0.6,
-    fusion=dict(
-        type='mmkd.ReviewFusion',
-        student_channels=[16, 32, 64, 64],
-        teacher_channels=[16, 32, 64, 64],
-    ),
-)
+review.update(warmup_epochs=2, loss_weight=0.6)
 model = dict(losses=dict(review=review))

@@ -9,10 +9,7 @@ model = dict(
         checkpoint='work_dirs/cpu_sskd_teacher_resnet20_cifar100/epoch_8.pth'
     ),
     views=_base_.views,
-    aux_heads=dict(
-        embeds_s=dict(in_channels=64, **_base_.embeds),
-        embeds_t=dict(in_channels=64, **_base_.embeds),
-    ),
+    aux_heads=dict(embeds_s=_base_.embeds, embeds_t=_base_.embeds),
     losses=dict(sskd=_base_.loss),
 )
 data_preprocessor = _base_.no_crop

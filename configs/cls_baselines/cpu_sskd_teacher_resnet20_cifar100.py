@@ -11,7 +11,7 @@ model = dict(
     frozen_student='work_dirs/cpu_teacher_resnet20_cifar100/epoch_20.pth',
     views=_base_.views,
     taps=dict(pooled='neck'),
-    aux_heads=dict(embeds_t=dict(in_channels=64, **_base_.embeds)),
+    aux_heads=dict(embeds_t=_base_.embeds),
     losses=dict(match=_base_.loss),
     input_shape=(3, 32, 32),
 )

@@ -5,5 +5,5 @@ _base_ = [
 ]
 crd = _base_.loss
 crd.update(num_samples=1281167, replacement=True)
-model = dict(losses=dict(crd=dict(student_dim=512, teacher_dim=512, **crd)))
+model = dict(losses=dict(crd=crd))
 custom_hooks = _base_.crd_hooks

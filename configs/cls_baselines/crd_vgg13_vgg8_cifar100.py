@@ -4,13 +4,5 @@ _base_ = [
     '../_base_/pairs/vgg13_vgg8.py',
     '../_base_/methods/crd.py',
 ]
-model = dict(
-    losses=dict(
-        crd=dict(
-            student_dim=_base_.shapes.pooled.student_channels,
-            teacher_dim=_base_.shapes.pooled.teacher_channels,
-            **_base_.loss,
-        ),
-    ),
-)
+model = dict(losses=dict(crd=_base_.loss))
 custom_hooks = _base_.crd_hooks

@@ -4,4 +4,4 @@ _base_ = [
     '../_base_/pairs/resnet32x4_shufflenet_v1.py',
     '../_base_/methods/fitnet.py',
 ]
-model = dict(losses=dict(fitnet=dict(**_base_.loss, **_base_.shapes.hint)))
+model = dict(losses=dict(fitnet=_base_.loss))

@@ -8,12 +8,7 @@ _base_ = [
 model = dict(
     student=_base_.no_task_loss,
     frozen_modules=['backbone', 'head'],
-    losses=dict(
-        paraphrase=dict(
-            teacher_channels=_base_.shapes.last.teacher_channels,
-            **_base_.loss,
-        ),
-    ),
+    losses=dict(paraphrase=_base_.loss),
 )
 optim_wrapper = dict(optimizer=dict(lr=0.01))
 param_scheduler = _base_.constant_rate

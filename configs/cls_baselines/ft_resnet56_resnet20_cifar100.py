@@ -9,7 +9,6 @@ model = dict(
         ft=dict(
             paraphraser='work_dirs/ft_init_resnet56_resnet20_cifar100/epoch_30.pth',
             **_base_.loss,
-            **_base_.shapes.last,
         ),
     ),
 )

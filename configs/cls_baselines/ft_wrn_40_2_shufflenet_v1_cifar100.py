@@ -9,7 +9,6 @@ model = dict(
         ft=dict(
             paraphraser='work_dirs/ft_init_wrn_40_2_shufflenet_v1_cifar100/epoch_30.pth',
             **_base_.loss,
-            **_base_.shapes.last,
         ),
     ),
 )

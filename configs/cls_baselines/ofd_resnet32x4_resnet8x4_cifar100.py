@@ -16,5 +16,5 @@ model = dict(
             ],
         ),
     ),
-    losses=dict(ofd=dict(**_base_.loss, **_base_.shapes.stages)),
+    losses=dict(ofd=_base_.loss),
 )

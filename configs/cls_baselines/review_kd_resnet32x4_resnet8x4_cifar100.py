@@ -17,20 +17,5 @@ model = dict(
             ],
         ),
     ),
-    losses=dict(
-        review=dict(
-            _base_.loss,
-            fusion=dict(
-                type='mmkd.ReviewFusion',
-                student_channels=[
-                    *_base_.shapes.stages.student_channels,
-                    _base_.shapes.pooled.student_channels,
-                ],
-                teacher_channels=[
-                    *_base_.shapes.stages.teacher_channels,
-                    _base_.shapes.pooled.teacher_channels,
-                ],
-            ),
-        ),
-    ),
+    losses=dict(review=_base_.loss),
 )

@@ -11,7 +11,7 @@ model = dict(
     frozen_student='checkpoints/teacher_resnet50_cifar100.pth',
     views=_base_.views,
     taps=dict(pooled='neck'),
-    aux_heads=dict(embeds_t=dict(in_channels=2048, **_base_.embeds)),
+    aux_heads=dict(embeds_t=_base_.embeds),
     losses=dict(match=_base_.loss),
     input_shape=(3, 32, 32),
 )

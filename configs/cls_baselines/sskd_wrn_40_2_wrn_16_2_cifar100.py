@@ -5,17 +5,13 @@ _base_ = [
     '../_base_/pairs/wrn_40_2_wrn_16_2.py',
     '../_base_/methods/sskd.py',
 ]
-channels = _base_.shapes.pooled
 model = dict(
     student=_base_.task_weight,
     teacher=dict(
         checkpoint='checkpoints/sskd_teacher_wrn_40_2_cifar100.pth',
     ),
     views=_base_.views,
-    aux_heads=dict(
-        embeds_s=dict(in_channels=channels.student_channels, **_base_.embeds),
-        embeds_t=dict(in_channels=channels.teacher_channels, **_base_.embeds),
-    ),
+    aux_heads=dict(embeds_s=_base_.embeds, embeds_t=_base_.embeds),
     losses=dict(sskd=_base_.loss),
 )
 data_preprocessor = _base_.no_crop

@@ -4,4 +4,4 @@ _base_ = [
     '../_base_/pairs/vgg13_mobilenet_v2.py',
     '../_base_/methods/vid.py',
 ]
-model = dict(losses=dict(vid=dict(**_base_.loss, **_base_.shapes.stages)))
+model = dict(losses=dict(vid=_base_.loss))

@@ -3,6 +3,7 @@
 loss = dict(
     type='mmkd.ReviewKDLoss',
     on='review',
+    fusion=dict(type='mmkd.ReviewFusion'),
     warmup_epochs=20,
     loss_weight=5.0,
 )

@@ -21,5 +21,4 @@ model = dict(
     ),
     input_shape=(3, 32, 32),
 )
-shapes = dict(pooled=dict(student_channels=64, teacher_channels=64))
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

@@ -16,5 +16,4 @@ model = dict(
     ),
     input_shape=(3, 224, 224),
 )
-shapes = dict(pooled=dict(student_channels=512, teacher_channels=512))
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

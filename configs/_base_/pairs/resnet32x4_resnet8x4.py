@@ -1,4 +1,4 @@
-# ResNet-32x4 teaches ResNet-8x4: taps and shapes for the losses.
+# ResNet-32x4 teaches ResNet-8x4: taps for the losses.
 _base_ = '../../cls_baselines/baseline_resnet8x4_cifar100.py'
 model = dict(
     _delete_=True,
@@ -21,30 +21,6 @@ model = dict(
         logits='head.fc',
     ),
     input_shape=(3, 32, 32),
-)
-shapes = dict(
-    hint=dict(
-        student_channels=128,
-        teacher_channels=128,
-        student_size=16,
-        teacher_size=16,
-    ),
-    stages=dict(
-        student_channels=[64, 128, 256],
-        teacher_channels=[64, 128, 256],
-    ),
-    sizes=dict(
-        student_sizes=[32, 16, 8],
-        teacher_sizes=[32, 16, 8],
-    ),
-    last=dict(
-        student_channels=256,
-        teacher_channels=256,
-    ),
-    pooled=dict(
-        student_channels=256,
-        teacher_channels=256,
-    ),
 )
 after_stages = ['head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

@@ -1,4 +1,4 @@
-# ResNet-32x4 teaches ShuffleNetV2: taps and shapes for the losses.
+# ResNet-32x4 teaches ShuffleNetV2: taps for the losses.
 _base_ = '../../cls_baselines/baseline_shufflenet_v2_cifar100.py'
 model = dict(
     _delete_=True,
@@ -22,30 +22,6 @@ model = dict(
         logits='head.fc',
     ),
     input_shape=(3, 32, 32),
-)
-shapes = dict(
-    hint=dict(
-        student_channels=232,
-        teacher_channels=128,
-        student_size=8,
-        teacher_size=16,
-    ),
-    stages=dict(
-        student_channels=[116, 232, 464],
-        teacher_channels=[64, 128, 256],
-    ),
-    sizes=dict(
-        student_sizes=[16, 8, 4],
-        teacher_sizes=[32, 16, 8],
-    ),
-    last=dict(
-        student_channels=464,
-        teacher_channels=256,
-    ),
-    pooled=dict(
-        student_channels=1024,
-        teacher_channels=256,
-    ),
 )
 after_stages = ['backbone.{conv_last,bn_last}', 'head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

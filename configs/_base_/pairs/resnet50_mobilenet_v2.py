@@ -1,4 +1,4 @@
-# ResNet-50 teaches MobileNetV2: taps and shapes for the losses.
+# ResNet-50 teaches MobileNetV2: taps for the losses.
 _base_ = '../../cls_baselines/baseline_mobilenet_v2_cifar100.py'
 model = dict(
     _delete_=True,
@@ -19,30 +19,6 @@ model = dict(
         logits='head.fc',
     ),
     input_shape=(3, 32, 32),
-)
-shapes = dict(
-    hint=dict(
-        student_channels=16,
-        teacher_channels=512,
-        student_size=8,
-        teacher_size=16,
-    ),
-    stages=dict(
-        student_channels=[12, 16, 48, 160],
-        teacher_channels=[256, 512, 1024, 2048],
-    ),
-    sizes=dict(
-        student_sizes=[16, 8, 4, 2],
-        teacher_sizes=[32, 16, 8, 4],
-    ),
-    last=dict(
-        student_channels=160,
-        teacher_channels=2048,
-    ),
-    pooled=dict(
-        student_channels=1280,
-        teacher_channels=2048,
-    ),
 )
 after_stages = ['backbone.{conv_last,bn_last}', 'head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

@@ -1,4 +1,4 @@
-# ResNet-50 teaches VGG-8: taps and shapes for the losses.
+# ResNet-50 teaches VGG-8: taps for the losses.
 _base_ = '../../cls_baselines/baseline_vgg8_cifar100.py'
 model = dict(
     _delete_=True,
@@ -28,30 +28,6 @@ model = dict(
         logits='head.fc',
     ),
     input_shape=(3, 32, 32),
-)
-shapes = dict(
-    hint=dict(
-        student_channels=256,
-        teacher_channels=512,
-        student_size=8,
-        teacher_size=16,
-    ),
-    stages=dict(
-        student_channels=[128, 256, 512, 512],
-        teacher_channels=[256, 512, 1024, 2048],
-    ),
-    sizes=dict(
-        student_sizes=[16, 8, 4, 4],
-        teacher_sizes=[32, 16, 8, 4],
-    ),
-    last=dict(
-        student_channels=512,
-        teacher_channels=2048,
-    ),
-    pooled=dict(
-        student_channels=512,
-        teacher_channels=2048,
-    ),
 )
 after_stages = ['head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

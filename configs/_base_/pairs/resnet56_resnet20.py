@@ -1,4 +1,4 @@
-# ResNet-56 teaches ResNet-20: taps and shapes for the losses.
+# ResNet-56 teaches ResNet-20: taps for the losses.
 _base_ = '../../cls_baselines/baseline_resnet20_cifar100.py'
 model = dict(
     _delete_=True,
@@ -21,30 +21,6 @@ model = dict(
         logits='head.fc',
     ),
     input_shape=(3, 32, 32),
-)
-shapes = dict(
-    hint=dict(
-        student_channels=32,
-        teacher_channels=32,
-        student_size=16,
-        teacher_size=16,
-    ),
-    stages=dict(
-        student_channels=[16, 32, 64],
-        teacher_channels=[16, 32, 64],
-    ),
-    sizes=dict(
-        student_sizes=[32, 16, 8],
-        teacher_sizes=[32, 16, 8],
-    ),
-    last=dict(
-        student_channels=64,
-        teacher_channels=64,
-    ),
-    pooled=dict(
-        student_channels=64,
-        teacher_channels=64,
-    ),
 )
 after_stages = ['head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

@@ -1,4 +1,4 @@
-# WRN-40-2 teaches ShuffleNetV1: taps and shapes for the losses.
+# WRN-40-2 teaches ShuffleNetV1: taps for the losses.
 _base_ = '../../cls_baselines/baseline_shufflenet_v1_cifar100.py'
 model = dict(
     _delete_=True,
@@ -32,30 +32,6 @@ model = dict(
         logits='head.fc',
     ),
     input_shape=(3, 32, 32),
-)
-shapes = dict(
-    hint=dict(
-        student_channels=480,
-        teacher_channels=64,
-        student_size=8,
-        teacher_size=16,
-    ),
-    stages=dict(
-        student_channels=[240, 480, 960],
-        teacher_channels=[32, 64, 128],
-    ),
-    sizes=dict(
-        student_sizes=[16, 8, 4],
-        teacher_sizes=[32, 16, 8],
-    ),
-    last=dict(
-        student_channels=960,
-        teacher_channels=128,
-    ),
-    pooled=dict(
-        student_channels=960,
-        teacher_channels=128,
-    ),
 )
 after_stages = ['head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

@@ -1,4 +1,4 @@
-# WRN-40-2 teaches WRN-40-1: taps and shapes for the losses.
+# WRN-40-2 teaches WRN-40-1: taps for the losses.
 _base_ = '../../cls_baselines/baseline_wrn_40_1_cifar100.py'
 model = dict(
     _delete_=True,
@@ -22,30 +22,6 @@ model = dict(
         logits='head.fc',
     ),
     input_shape=(3, 32, 32),
-)
-shapes = dict(
-    hint=dict(
-        student_channels=32,
-        teacher_channels=64,
-        student_size=16,
-        teacher_size=16,
-    ),
-    stages=dict(
-        student_channels=[16, 32, 64],
-        teacher_channels=[32, 64, 128],
-    ),
-    sizes=dict(
-        student_sizes=[32, 16, 8],
-        teacher_sizes=[32, 16, 8],
-    ),
-    last=dict(
-        student_channels=64,
-        teacher_channels=128,
-    ),
-    pooled=dict(
-        student_channels=64,
-        teacher_channels=128,
-    ),
 )
 after_stages = ['backbone.bn_last', 'head']
 custom_hooks = [dict(type='mmkd.ExportStudentHook')]

@@ -54,7 +54,7 @@ def _completed(
     filled = fill(
         f'aux_heads.{name}',
         config,
-        lambda side: None if first is None else size_of(first),
+        lambda side: None if first is None or side != 'in' else size_of(first),
         num_classes(role.network),
     )
     filled.pop('on')

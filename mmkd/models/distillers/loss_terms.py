@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,8 +22,8 @@ from mmkd.models.distillers.parts import ByPhase, Named, Part
 from mmkd.taps import Tensors
 
 On = str | Sequence[str] | Mapping[str, str | Sequence[str]]
-#: label -> name -> shapes, as a rehearsal saw them
-ShapesByLabel = Mapping[str, Mapping[str, Shapes]]
+#: label, name -> shapes as a rehearsal saw them, None if it did not
+ShapeOf = Callable[[str, str], Shapes]
 
 
 @dataclass(frozen=True)
@@ -50,30 +50,30 @@ class TermSpec:
     weight: float = 1.0
 
     def build(
-        self, labels: Sequence[str], shapes: ShapesByLabel, classes: int | None
+        self, labels: Sequence[str], shape: ShapeOf, classes: int | None
     ) -> LossTerm:
         """Build the loss.
 
         Args:
             labels: of student and teachers.
-            shapes: of what is read, for arguments that the config leaves
+            shape: of what is read, for arguments that the config leaves
                 out (see `mmkd.models.distillers.filling`).
             classes: of the student.
         """
 
+        teacher = labels[1 + self.teacher_index] if self.teacher else ''
+
         def seen(side: str) -> Shapes:
-            label = labels[1 + self.teacher_index :][:1]
-            if side != 'teacher':
-                label, names = ['student'], self.student or self.teacher
+            if side == 'in':
+                side = 'student' if self.student else 'teacher'
+            if side == 'student':
+                label, names = labels[0], self.student
             else:
-                names = self.teacher
-            if not names or not label:
-                return None
-            return shapes.get(label[0], {}).get(names[0])
+                label, names = teacher, self.teacher
+            return shape(label, names[0]) if names else None
 
         key = f'losses.{self.name}'
         loss = ROOT_MODELS.build(fill(key, self.config, seen, classes))
-        teacher = labels[1 + self.teacher_index] if self.teacher else ''
         return LossTerm(loss, self, teacher)
 
 

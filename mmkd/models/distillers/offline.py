@@ -13,6 +13,7 @@ from torch import nn
 from mmkd.deploy import OWN, Deployment, load_network_weights
 from mmkd.models.distillers.base import BaseDistiller
 from mmkd.models.distillers.batch import Batch
+from mmkd.models.distillers.filling import Shapes
 from mmkd.models.distillers.following import follow
 from mmkd.models.distillers.loss_terms import bind_losses
 from mmkd.models.distillers.parts import Part
@@ -180,14 +181,20 @@ class OfflineDistiller(BaseDistiller):
                 self.roles.append(teacher.role(label, wirings[label]))
         rehearsal = self.watch(input_shape) if dry_run else None
 
-        shapes: dict[str, Any] = {}
-        if rehearsal is not None:
-            shapes = {r.label: rehearsal.shapes(r) for r in self.roles}
-            for label in names:
-                shapes.setdefault(label, shapes['student'])
+        known = {role.label: role for role in self.roles}
+
+        def shape(label: str, name: str) -> Shapes:
+            if rehearsal is None:
+                return None
+            role = known.get(label, student)  # which a follower is like
+            path = wirings[label].paths.get(name)
+            if path != role.wiring.paths.get(name):
+                return None
+            return rehearsal.shape_of(role, name)
+
         classes = num_classes(self.student)
         self.parts: list[Part] = [
-            spec.build(['student', *names], shapes, classes) for spec in specs
+            spec.build(['student', *names], shape, classes) for spec in specs
         ]
         self.losses = ModuleDict(
             {

@@ -177,15 +177,15 @@ class OnlineDistiller(DeploysPeers):
         self, on: Mapping[str, str], rehearsal: Rehearsal | None
     ) -> CohortSpec:
         """Return what an exchange reading ``on`` may build from."""
-        shapes = []
-        for role in self.peers if rehearsal is not None else ():
-            seen = rehearsal.shapes(role)  # type: ignore[union-attr]
-            own = {}
-            for key, name in on.items():
-                tensor = name.rpartition('.')[2]
-                if tensor in seen:
-                    own[key] = seen[tensor]
-            shapes.append(own)
+        shapes: list[dict[str, Any]] = []
+        if rehearsal is not None:
+            for role in self.peers:
+                names = {k: n.rpartition('.')[2] for k, n in on.items()}
+                found = {
+                    key: rehearsal.shape_of(role, name)
+                    for key, name in names.items()
+                }
+                shapes.append({k: v for k, v in found.items() if v})
         return CohortSpec(len(self.cohort), shapes, self.cohort.num_classes)
 
     def _follow(

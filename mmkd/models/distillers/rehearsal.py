@@ -18,6 +18,7 @@ from mmengine.logging import print_log
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmkd.models.distillers.batch import DummyBatch
+from mmkd.models.distillers.filling import Shapes
 from mmkd.models.distillers.heads import build_heads, try_head
 from mmkd.models.distillers.parts import ByPhase, Part
 from mmkd.models.distillers.role import Role
@@ -114,34 +115,48 @@ class Rehearsal:
 
     def build_heads(self, role: Role) -> None:
         """Build the auxiliary heads of ``role`` and try each."""
-        tensors = self._taps(role, self._small)
         state = torch.get_rng_state()
         try:
-            role.heads = build_heads(role, tensors)
+            role.heads = build_heads(role, self._taps(role, self._small))
         except ValueError:  # some modules need the true sizes
             torch.set_rng_state(state)
-            tensors = self._taps(role, self._true)
-            role.heads = build_heads(role, tensors)
-        self._tensors[role.label] = tensors
+            role.heads = build_heads(role, self._taps(role, self._true))
 
-    def shapes(self, role: Role) -> dict[str, Any]:
-        """Return the shapes of taps (true ones) and heads, by name.
+    def shape_of(self, role: Role, name: str) -> Shapes:
+        """Return the true shape of a tap or of a head's output.
+
+        Returns:
+            Shape, or shapes of a list; None if it was not seen.
+        """
+        tensors = self.seen[role.label].taps
+        if name in role.wiring.heads:
+            tensors = self._outputs(role)
+        return size_of(tensors[name]) if name in tensors else None
+
+    def _outputs(self, role: Role) -> dict[str, Tensors]:
+        """Return taps and outputs of heads, without storage if possible.
 
         Heads that are not built yet are tried out and thrown away.
         """
-        seen = self.seen[role.label].taps
-        unseen = [n for n in role.wiring.heads if n not in role.heads]
-        tensors = self._tensors.get(role.label)
-        if tensors is None or unseen:
+        if role.label not in self._tensors:
             heads = role.heads
             with torch.random.fork_rng(devices=[]):
-                self.build_heads(role)
-            tensors = self._tensors.pop(role.label)
+                if not heads:
+                    self.build_heads(role)
+                self._tensors[role.label] = self._run_heads(role)
             role.heads = heads
-        return {
-            name: size_of(seen.get(name, value))
-            for name, value in tensors.items()
-        }
+        return self._tensors[role.label]
+
+    def _run_heads(self, role: Role) -> dict[str, Tensors]:
+        tensors = dict(self.seen[role.label].taps)
+        try:
+            for name, head in role.heads.items():
+                try_head(name, meta_copy(head), role, tensors)
+        except ValueError:  # an operator may lack a meta form
+            tensors = self._taps(role, self._true)
+            for name, head in role.heads.items():
+                try_head(name, head, role, tensors)
+        return tensors
 
     # -- trials -------------------------------------------------------------
 
