@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pruning_runner import Net
 from torch import nn
 
 from mmkd.pruning import (
@@ -28,6 +27,7 @@ from mmkd.pruning import (
 )
 from mmkd.pruning.export import ExportOptions
 from mmkd.pruning.settings import PruningSettings
+from tests.support.pruning_runner import Net
 
 WEIGHT = torch.randn(8, 3, 3, 3)
 SCORES = filter_scores(WEIGHT)

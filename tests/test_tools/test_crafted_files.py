@@ -215,6 +215,7 @@ def test_config_in_a_checkpoint_is_not_run(toy, tool, marker):
     saved['meta']['config'] = f'import pathlib\nopen({str(marker)!r}, "w")\n'
     torch.save(saved, toy.folder / 'bad.pth')
     tool('train').main([*run, '--resume', str(toy.folder / 'bad.pth')])
+    assert not marker.exists()
 
 
 def test_class_of_a_compact_network(tmp_path, marker):

@@ -124,4 +124,4 @@ def test_mistakes_give_one_line(files, tool, error_line):
     line = error_line(main, 'maps', files.data, *twice)
     assert "['a', 'a']" in line
     line = error_line(main, 'maps', files.data, '--cohort', *files.plain)
-    assert 'model.cohort.peers is missing' in line
+    assert 'its model is no cohort; give a plain network' in line
