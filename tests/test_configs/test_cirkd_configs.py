@@ -89,8 +89,7 @@ def test_distilled_configs_fit_their_networks(name):
     memory = model.losses.get('memory')
     if memory is not None:
         assert memory.num_classes == classes
-        assert memory.student_channels == student.decode_head.channels
-        assert memory.teacher_channels == teacher.decode_head.channels
+        assert not {'student_channels', 'teacher_channels'} & set(memory)
         assert memory.pixel_loss_weight == memory.region_loss_weight == 0.1
         assert model.losses.minibatch.group_size == 2
     if not name.startswith('cpu'):

@@ -222,6 +222,6 @@ def test_crd_refuses_another_data_set() -> None:
     name = 'crd_wrn_40_2_wrn_16_2_cifar100'
     config = Config.fromfile(FOLDER / f'{name}.py').model.losses.crd
     config.pop('on')
-    loss = MODELS.build(config)
+    loss = MODELS.build(dict(config, student_dim=128, teacher_dim=128))
     with pytest.raises(ValueError, match='set num_samples=12500 in the loss'):
         loss.set_dataset_labels(torch.arange(12500) % 100, 'cpu')
