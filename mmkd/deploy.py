@@ -157,14 +157,22 @@ def resolve_peer(
         peer: what is asked for, -1 the last; defaults to the deployed one.
 
     Raises:
-        ValueError: what is deployed is no network of its own.
+        ValueError: there is no such peer, or what is deployed is no network
+            of its own.
     """
     count = len(networks_of(config.model))
     if count < 2:
         return peer
     if peer is None and any(key.startswith(_PEERS) for key in state):
         peer = deployed_peer(state, checkpoint)
-    return None if peer is None else peer % count
+    if peer is None:
+        return None
+    if peer not in range(-count, count):
+        raise ValueError(
+            f'peer {peer} is asked for, but cohort.peers has {count} '
+            f'networks: give an index from 0 to {count - 1}'
+        )
+    return peer % count
 
 
 def weights_of(config: Config) -> str:

@@ -20,9 +20,7 @@ def test_paths_are_those_of_the_run(masked) -> None:
     student = dict(type='mmkd.OfflineDistiller', student={})
     found = missing(network, student, include=[r'^student\.backbone\.conv1'])
     assert found == {'backbone.conv1': (4, 8)}
-    cohort = dict(
-        type='mmkd.OnlineDistiller', cohort=dict(peers=[{}, {}])
-    )
+    cohort = dict(type='mmkd.OnlineDistiller', cohort=dict(peers=[{}, {}]))
     second = dict(
         include=[r'^cohort\.peers\.1\.backbone\.conv1'],
         layer_rates={r'peers\.1\.': 0.75},
