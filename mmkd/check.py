@@ -244,7 +244,7 @@ def check_operators() -> str:
     names = getattr(extension, 'OPERATORS', None)
     if names is None:
         built = load('mmcv.ops').get_compiling_cuda_version()
-        return f'compiled, CUDA: {built}'
+        return f'compiled (CUDA {built})'
     listed = sorted(
         {
             name.removesuffix('_forward')
