@@ -56,7 +56,7 @@ def _hits(distiller: Any, data: dict[str, Any]) -> dict[str, torch.Tensor]:
             'view metrics: the model shows no views; set model.views='
             "dict(type='mmkd.RotationViews'), or remove ViewMetricsHook"
         )
-    roles = [role for role in distiller.roles if role.state == 'trained']
+    roles = [role for role in distiller.roles if role.learns]
     branches = {role.label: _branches(role.heads) for role in roles}
     seen = distiller.observe(data['inputs'], data['data_samples'])
     count = distiller.views.num_rotations

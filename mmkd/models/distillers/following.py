@@ -98,6 +98,7 @@ def follow(
             network,
             wiring,
             context=without_gradient,
+            learns=False,
             state=f'follows {role.label}',
             heads=heads,
         )

@@ -175,6 +175,8 @@ class OfflineDistiller(BaseDistiller):
         }
         wirings = wire_sides(dict(taps or {}), dict(aux_heads or {}), wanted)
         student = Role('student', self.student, wirings['student'])
+        if self.frozen_student is not None:
+            student.state = f'frozen, {self.frozen_student}'
         self.roles = [student]
         for label, teacher in zip(names, self._teachers, strict=True):
             if teacher is not None:

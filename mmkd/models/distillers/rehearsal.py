@@ -83,7 +83,7 @@ class Rehearsal:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             seen = watch(role, self.rows, self.shape)
-        if role.state != 'trained':
+        if not role.learns:
             _require_all(role, seen)
         self.roles.append(role)
         self.seen[role.label] = seen

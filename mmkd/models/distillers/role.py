@@ -42,6 +42,7 @@ class Role:
         wiring: the names that it gives.
         entry: what is called with images; the network, if not given.
         context: for running the network and its heads on images.
+        learns: it has its own losses; else it is only observed.
         state: what happens to it, for the summary.
         fixed: it never changes, so copies of the distiller share it.
         heads: name -> auxiliary head, once built.
@@ -52,6 +53,7 @@ class Role:
     wiring: Wiring
     entry: Any = None
     context: Context = as_caller
+    learns: bool = True
     state: str = 'trained'
     fixed: bool = False
     heads: ModuleDict = field(default_factory=ModuleDict)

@@ -134,6 +134,7 @@ class Teacher(nn.Module):
             wiring,
             entry=self,
             context=self.frozen,
+            learns=False,
             state=f'frozen, {self.checkpoint}',
             fixed=True,
         )
