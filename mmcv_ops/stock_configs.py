@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
@@ -156,11 +157,13 @@ def try_mmpose(model: nn.Module, config: Config) -> None:
 
     size = config.codec.get('input_size', (SIDE, SIDE))
     batch = get_packed_inputs(1, num_instances=1, input_size=size)
+    area = dict(
+        input_size=size,
+        input_center=np.array([64.0, 64.0]),
+        input_scale=np.array([128.0, 128.0]),
+    )
     for sample in batch['data_samples']:
-        meta = dict(
-            input_size=size, input_center=(64, 64), input_scale=(128, 128)
-        )
-        sample.set_metainfo(meta)
+        sample.set_metainfo(area)
     step(model, batch, train=False)
 
 
