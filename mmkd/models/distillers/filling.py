@@ -24,7 +24,7 @@ _ARGUMENT = re.compile(
     r'^(?P<side>in|student|teacher)_(?P<what>channels|dim|sizes?)$'
 )
 #: in the annotation of an argument that takes several numbers
-_SEVERAL = re.compile(r'\b(Sequence|Iterable|Collection|[Ll]ist)\b|\.\.\.')
+_SEVERAL = re.compile(r'\b(Sequence|Iterable|Collection|List|list)\b|\.\.\.')
 _MISSING = inspect.Parameter.empty
 
 Shapes = torch.Size | list[torch.Size] | None
