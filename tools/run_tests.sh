@@ -9,6 +9,15 @@ venv=$(realpath "${MMKD_VENV:-.venv}")
 cores=$(env -u OMP_NUM_THREADS nproc) # nproc obeys that variable
 export PATH=$venv/bin:$PATH OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
+# two ways to compute agree: run with several instruction sets
+numerics=(
+    tests/test_models/test_losses
+    tests/test_models/test_heads
+    tests/test_models/test_backbones/test_cifar_golden.py
+    tests/test_benchmarks/test_step.py::test_peers_by_hand
+    tests/test_benchmarks/test_step.py::test_views_by_hand
+)
+
 failed=''
 run() {
     local start=$SECONDS
@@ -21,7 +30,14 @@ run ruff check .
 run ruff format --check .
 run codespell
 run mypy
-run pytest -n "${MMKD_TEST_JOBS:-$cores}" "$@"
+jobs=${MMKD_TEST_JOBS:-$cores}
+run pytest -n "$jobs" "$@"
+if [ $# -eq 0 ]; then
+    run env ATEN_CPU_CAPABILITY=default pytest -n "$jobs" "${numerics[@]}"
+    if grep -qsw avx2 /proc/cpuinfo; then
+        run env ATEN_CPU_CAPABILITY=avx2 pytest -n "$jobs" "${numerics[@]}"
+    fi
+fi
 if [ -n "$failed" ]; then
     echo "FAILED:$failed"
     exit 1

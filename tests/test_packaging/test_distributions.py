@@ -161,3 +161,41 @@ def test_building_in_a_checkout_leaves_links(tmp_path: Path) -> None:
     (source / '.git').mkdir()
     build_wheel(source, tmp_path / 'dist')
     assert (source / 'mmkd' / '.mim' / 'configs').is_symlink()
+
+
+def test_mim_finds_trains_tests_and_runs_tools(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mim = pytest.importorskip('mim')  # pip install openmim
+    pytest.importorskip('mmpretrain')
+    monkeypatch.delenv('PYTHONPATH', raising=False)
+    python = make_environment(tmp_path / 'env')
+    install(python, wheel)
+    own = next((tmp_path / 'env').glob('lib/python*/site-packages'))
+    (own / 'mim.pth').write_text(f'{Path(mim.__file__).parents[1]}\n')
+    runs = tmp_path / 'runs'  # a folder without mmkd
+    runs.mkdir()
+
+    def call(*arguments: str) -> str:
+        command = [python, '-W', 'ignore', '-m', 'mim', *arguments]
+        return run(command, runs)
+
+    found = call('search', 'mmkd', '--config', 'toy_mcl_x2')
+    assert 'configs/mcl/toy_mcl_x2.py' in found
+    small = '{}_dataloader.dataset.num_samples={}'.format
+    call(
+        *('train', 'mmkd', 'toy_mcl_x2.py', '--gpus', '0'),
+        *('--work-dir', 'run', '--cfg-options', 'train_cfg.max_epochs=1'),
+        *(small('train', 28), small('val', 4)),
+    )
+    printed = call(
+        *('test', 'mmkd', 'toy_mcl_x2.py', '--gpus', '0'),
+        *('--checkpoint', 'run/epoch_1.pth'),
+        *('--cfg-options', small('test', 4)),
+    )
+    assert 'accuracy/top1' in printed
+    call(
+        *('run', 'mmkd', 'export_student', 'mmkd::mcl/toy_mcl_x2.py'),
+        *('run/epoch_1.pth', '--out', 'student.pth'),
+    )
+    assert (runs / 'student.pth').is_file()

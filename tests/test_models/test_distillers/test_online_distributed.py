@@ -1,4 +1,4 @@
-"""Two processes (gloo) train a cohort as one does."""
+"""Two processes (gloo) train a cohort as one does, in float64."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmkd.models.distillers.phases import PhasedDistributedDataParallel
 from mmkd.toys import toy_batch, toy_network
+from tests.support.float64 import in_float64
 from tests.support.toy_cohort import build_cohort
 
 torch.set_num_threads(1)
@@ -56,7 +57,8 @@ CASES = dict(
 sgd = dict(optimizer=dict(type='SGD', lr=0.05))
 
 def train(name):
-    distiller = build_cohort(peers=[network(), network()], **CASES[name])
+    distiller = in_float64(
+        build_cohort(peers=[network(), network()], **CASES[name]))
     if rank == 1:  # the wrapper must make the ranks agree
         with torch.no_grad():
             for value in distiller.parameters():
@@ -108,12 +110,13 @@ def test_two_processes_equal_one(results: dict[str, Any], case: str) -> None:
     for key, value in alone['state'].items():
         assert torch.equal(one['state'][key], two['state'][key]), key
         torch.testing.assert_close(
-            one['state'][key], value, rtol=1e-4, atol=1e-6, msg=key
+            one['state'][key], value, rtol=1e-9, atol=1e-11, msg=key
         )
     for step in range(3):
         for key, value in alone['logs'][step].items():
             mean = (one['logs'][step][key] + two['logs'][step][key]) / 2
-            assert mean == pytest.approx(value, rel=1e-3), (step, key)
+            wanted = pytest.approx(value, rel=1e-9, abs=1e-11)
+            assert mean == wanted, (step, key)
     assert alone['steps'] == one['steps'] == (3 if case == 'moving' else None)
 
 
