@@ -28,6 +28,7 @@ from mmkd.cli.training import (  # noqa: E402
     check_resumed,
     check_start,
     choose_start,
+    train,
     use_mixed_precision,
 )
 from mmkd.utils.dist import unwrapped  # noqa: E402
@@ -95,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         choose_start(runner, load_from)
         check_resumed(runner)
         check_start(runner)
-        runner.train()
+        train(runner)
 
 
 if __name__ == '__main__':

@@ -13,6 +13,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import distributed, nn
 
+from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
 
 _ALL_REDUCE_ON_CPU = 'gloo'
@@ -80,7 +81,8 @@ class _Runner(Runner):
 def build_runner(config: Config) -> Runner:
     """Start the processes of ``config`` and build its runner.
 
-    Its checkpoints survive kills (see `SafeCheckpointHook`).
+    Its checkpoints survive kills (see `SafeCheckpointHook`), and it stops
+    before a step with a non-finite gradient (see `FiniteGradientHook`).
     """
     start_processes(config)
     if 'runner_type' in config:
@@ -88,4 +90,7 @@ def build_runner(config: Config) -> Runner:
     else:
         runner = _Runner.from_cfg(config)
     make_checkpoints_safe(runner)
+    hooks = getattr(runner, 'hooks', ())
+    if not any(isinstance(hook, FiniteGradientHook) for hook in hooks):
+        runner.register_hook(FiniteGradientHook())
     return runner

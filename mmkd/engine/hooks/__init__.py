@@ -4,6 +4,7 @@ from mmkd.engine.hooks.best_peer_hook import BestPeerHook
 from mmkd.engine.hooks.dataset_labels_hook import DatasetLabelsHook
 from mmkd.engine.hooks.export_student_hook import ExportStudentHook
 from mmkd.engine.hooks.filter_norms_hook import FilterNormsHook
+from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.held_out_weights_hook import HeldOutWeightsHook
 from mmkd.engine.hooks.progress_hook import ProgressHook
 from mmkd.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
@@ -16,6 +17,7 @@ __all__ = [
     'DatasetLabelsHook',
     'ExportStudentHook',
     'FilterNormsHook',
+    'FiniteGradientHook',
     'HeldOutWeightsHook',
     'ProgressHook',
     'SafeCheckpointHook',
