@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import linecache
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -123,8 +122,6 @@ def section_of(
     """Return the top-level key that a runner was reading, and where."""
     for frame in reversed(frames):
         name = frame.f_code.co_name
-        if inspect.getmodule(frame.f_code) is None:
-            continue
         own = frame.f_locals
         if name == 'build_dataloader':
             return _which(config, _LOADERS, own.get('dataloader')), frame

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 # Top-level keys that mmengine reads beside the arguments of its Runner.
@@ -26,11 +28,15 @@ _EXTRA_KEYS = {
     'tta_model',
     'tta_pipeline',
 }
-RUN_KEYS = frozenset({*inspect.signature(Runner).parameters, *_EXTRA_KEYS})
+RUN_KEYS = frozenset(
+    {*inspect.signature(Runner).parameters, *_EXTRA_KEYS} - {'cfg'}
+)
 
-# Likeness (of difflib) from which a variable counts as a misspelt key. The
-# nearest ordinary variables of the stock configs stay below.
+# Likeness (of difflib) from which a variable counts as a misspelt key, as it
+# does with one letter wrong. The variables of the stock configs stay below.
 LIKENESS = 0.88
+# mmsegmentation's bisenetv2_fcn_4xb4-ohem-160k config has this mistake.
+_IN_STOCK_CONFIGS = {'models'}
 #: from which a name is offered as what may have been meant
 OFFERED = 0.6
 
@@ -68,6 +74,31 @@ def offer(name: str, known: Iterable[str]) -> str:
     return f'; nearest: {", ".join(near)}' if near else ''
 
 
+def misspelt(key: str) -> str | None:
+    """Return the key of a run that ``key`` seems to mean, or None."""
+    if key in RUN_KEYS:
+        return None
+    known = [k for k in RUN_KEYS if k[:3] != 'tta' or key[:3] == 'tta']
+    near = nearest(key, known, LIKENESS)
+    near += [k for k in sorted(known) if _one_letter_off(key, k)]
+    return near[0] if near else None
+
+
+def _one_letter_off(one: str, other: str) -> bool:
+    """Whether a letter is missing, added, another, or two are swapped."""
+    one, other = sorted((one.lower(), other.lower()), key=len)
+    start = 0
+    while start < len(one) and one[start] == other[start]:
+        start += 1
+    ends = {one[start:], one[start + 1 :]}
+    swapped = one[start + 1 : start + 2] + one[start : start + 1]
+    return (
+        other[start + 1 :] in ends
+        or one != other
+        and swapped + one[start + 2 :] == other[start:]
+    )
+
+
 def check_keys(config: Config) -> None:
     """Refuse misspelt keys that a run would pass over.
 
@@ -78,15 +109,17 @@ def check_keys(config: Config) -> None:
         TypeError: a dict was expected.
     """
     for key in config:
-        if key in RUN_KEYS:
+        meant = misspelt(key)
+        if meant is None:
             continue
-        near = nearest(key, RUN_KEYS, LIKENESS)
-        if near:
-            raise KeyError(
-                f'the config sets "{key}", which nothing reads; nearest: '
-                f'{", ".join(near)}. Correct the name, or choose another '
-                'one for a variable of your own'
-            )
+        text = (
+            f'the config sets "{key}", which nothing reads; nearest: {meant}. '
+            'Correct the name, or choose another one for a variable of your '
+            'own'
+        )
+        if key not in _IN_STOCK_CONFIGS:
+            raise KeyError(text)
+        print_log(text, logger='current', level=logging.WARNING)
     for path, known in _INNER_KEYS.items():
         given = _value(config, path)
         if given is None or (

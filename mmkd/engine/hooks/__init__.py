@@ -10,6 +10,7 @@ from mmkd.engine.hooks.progress_hook import ProgressHook
 from mmkd.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmkd.engine.hooks.soft_filter_pruning_hook import SoftFilterPruningHook
 from mmkd.engine.hooks.step_seed_hook import StepSeedHook
+from mmkd.engine.hooks.terminal_line_hook import TerminalLineHook
 from mmkd.engine.hooks.view_metrics_hook import ViewMetricsHook
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     'SafeCheckpointHook',
     'SoftFilterPruningHook',
     'StepSeedHook',
+    'TerminalLineHook',
     'ViewMetricsHook',
 ]
