@@ -71,11 +71,12 @@ class TaskRegistry(root.Registry):
         found = super().get(key)
         if found is None:
             known = {*self._module_dict, *TASK_MODULES}
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.0)
+            near = difflib.get_close_matches(name, known, n=3)
             raise KeyError(
-                f'type="mmkd.{name}": mmkd has no such {self.name}; nearest: '
-                f'{", ".join(near)}. Classes of a task repository carry its '
-                'prefix or the scope of their network'
+                f'type="mmkd.{name}": mmkd has no such {self.name}'
+                + (f'; nearest: {", ".join(near)}' if near else '')
+                + '. Classes of a task repository carry its prefix or the '
+                'scope of their network'
             )
         return found
 

@@ -28,6 +28,7 @@ from mmkd.cli.arguments import (  # noqa: E402
 )
 from mmkd.cli.config import load_run_config  # noqa: E402
 from mmkd.cli.errors import one_line_errors  # noqa: E402
+from mmkd.cli.explain import explained  # noqa: E402
 from mmkd.cli.runner import build_runner  # noqa: E402
 from mmkd.cli.testing import (  # noqa: E402
     augment,
@@ -101,19 +102,20 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
             args.checkpoint, allow_pickle=args.allow_pickle
         )['state_dict']
         apply_arguments(config, args, state)
-        runner = build_runner(config)
-        network = unwrapped(runner.model)
-        if args.all_peers:
-            network.load_state_dict(state)
-        else:
-            load_network_weights(
-                network.module if args.tta else network,
-                args.checkpoint,
-                peer=args.peer,
-                weights=args.weights,
-                state=state,
-            )
-        metrics = runner.test()
+        with explained(config):
+            runner = build_runner(config)
+            network = unwrapped(runner.model)
+            if args.all_peers:
+                network.load_state_dict(state)
+            else:
+                load_network_weights(
+                    network.module if args.tta else network,
+                    args.checkpoint,
+                    peer=args.peer,
+                    weights=args.weights,
+                    state=state,
+                )
+            metrics = runner.test()
     if args.out and args.out.endswith('.json') and is_main_process():
         write_metrics(metrics, Path(args.out))
     return metrics

@@ -22,12 +22,14 @@ from mmkd.checkpoints.pretrained import check_pretrained  # noqa: E402
 from mmkd.cli.arguments import add_run_arguments  # noqa: E402
 from mmkd.cli.config import load_run_config  # noqa: E402
 from mmkd.cli.errors import one_line_errors  # noqa: E402
+from mmkd.cli.explain import explained  # noqa: E402
 from mmkd.cli.runner import build_runner  # noqa: E402
 from mmkd.cli.training import (  # noqa: E402
     check_batch_size,
     check_resumed,
     check_start,
     choose_start,
+    train,
     use_mixed_precision,
 )
 from mmkd.utils.dist import unwrapped  # noqa: E402
@@ -90,12 +92,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         load_from = config.get('load_from')
         apply_arguments(config, args)
         check_batch_size(config)
-        runner = build_runner(config)
-        check_pretrained(unwrapped(runner.model))
-        choose_start(runner, load_from)
-        check_resumed(runner)
-        check_start(runner)
-        runner.train()
+        with explained(config):
+            runner = build_runner(config)
+            check_pretrained(unwrapped(runner.model))
+            choose_start(runner, load_from)
+            check_resumed(runner)
+            check_start(runner)
+            train(runner)
 
 
 if __name__ == '__main__':

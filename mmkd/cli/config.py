@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-import inspect
 import logging
 import os
 from collections.abc import Mapping
@@ -13,37 +11,20 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.runner import Runner
 
+from mmkd.cli.keys import RUN_KEYS, check_keys, offer
 from mmkd.networks import load_config
-
-# Top-level keys that mmengine reads beside the arguments of its Runner.
-_EXTRA_KEYS = {
-    'activation_checkpointing',
-    'auto_scale_lr',
-    'compile',
-    'custom_imports',
-    'detect_anomalous_params',
-    'efficient_conv_bn_eval',
-    'find_unused_parameters',
-    'load_from_partial',
-    'model_wrapper_cfg',
-    'runner_type',
-    'sync_bn',
-    'tta_model',
-    'tta_pipeline',
-}
-
 
 def load_run_config(args: argparse.Namespace) -> Config:
     """Return the config of a tool's arguments, ready for a Runner.
 
     Raises:
         FileNotFoundError: no such config.
-        KeyError: ``--cfg-options`` names an unknown top-level key.
+        KeyError: a key is misspelt, in the file or in ``--cfg-options``.
         ValueError: the config cannot be read.
     """
     config = read_config(args.config, args.cfg_options)
+    check_keys(config)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config.launcher = args.launcher
     if args.work_dir is not None:
@@ -77,16 +58,14 @@ def apply_options(config: Config, options: Mapping[str, Any]) -> None:
     Raises:
         KeyError: a top-level key is neither in the config nor known.
     """
-    known = {*inspect.signature(Runner).parameters, *_EXTRA_KEYS}
     for key in options:
         top = key.partition('.')[0]
-        if top not in known and top not in config:
-            near = difflib.get_close_matches(top, {*known, *config}, n=3)
+        if top not in RUN_KEYS and top not in config:
             raise KeyError(
                 f'--cfg-options {key}: the config has no key "{top}"'
-                + (f'; nearest: {", ".join(near)}' if near else '')
+                f'{offer(top, [*RUN_KEYS, *config])}'
             )
-        if top not in known:
+        if top not in RUN_KEYS:
             print_log(
                 f'--cfg-options {key}: "{top}" is a variable of the config '
                 'file; what the file computed from it stays as it was',

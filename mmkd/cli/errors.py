@@ -79,7 +79,7 @@ def is_user_error(error: Exception) -> bool:
         return True
     if not isinstance(error, USER_ERRORS) or not str(error):
         return False
-    return not _in_loop(error.__traceback__) or _raised_by_mmkd(error)
+    return not _in_loop(error.__traceback__) or raised_by_mmkd(error)
 
 
 def describe(error: Exception) -> str:
@@ -87,13 +87,20 @@ def describe(error: Exception) -> str:
     text = str(error)
     if isinstance(error, KeyError) and error.args:
         text = str(error.args[0])  # str() would add quotes
-    worker = _WORKER.match(text)
-    if worker:
-        text = worker['text'].strip().strip('\'"')
+    text = worker_text(error) or text
     if not isinstance(error, _CLEAR):
         text = f'{type(error).__name__}: {text}'
     rank = f' [rank {get_rank()}]' if get_world_size() > 1 else ''
     return f'error{rank}: {" ".join(text.split())}'
+
+
+def worker_text(error: BaseException) -> str | None:
+    """Return the message of an error in a data worker, or None."""
+    text = str(error)
+    if isinstance(error, KeyError) and error.args:
+        text = str(error.args[0])
+    worker = _WORKER.match(text)
+    return worker['text'].strip().strip('\'"') if worker else None
 
 
 def _in_loop(trace: TracebackType | None) -> bool:
@@ -105,9 +112,9 @@ def _in_loop(trace: TracebackType | None) -> bool:
     )
 
 
-def _raised_by_mmkd(error: Exception) -> bool:
+def raised_by_mmkd(error: Exception) -> bool:
     """Return whether a ``raise`` of mmkd itself is the origin."""
-    worker = _WORKER.match(str(error))
+    worker = _WORKER.match(str(error.args[0]) if error.args else '')
     if worker:
         source = linecache.getline(worker['file'], int(worker['line']))
         own = Path(__file__).parents[1] in Path(worker['file']).parents

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -12,8 +13,12 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import distributed, nn
+from torch.utils.data import DataLoader
 
+from mmkd.datasets.named_samples import name_samples
+from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
+from mmkd.engine.hooks.terminal_line_hook import TerminalLineHook
 
 _ALL_REDUCE_ON_CPU = 'gloo'
 _STOCK = 'MMDistributedDataParallel'
@@ -75,6 +80,13 @@ class _Runner(Runner):
     its own gets the wrapper that runs it.
     """
 
+    @staticmethod
+    def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
+        """Build a data loader whose errors name the sample."""
+        loader = Runner.build_dataloader(*args, **kwargs)
+        name_samples(loader.dataset)
+        return loader
+
     def wrap_model(
         self, model_wrapper_cfg: dict | None, model: nn.Module
     ) -> nn.Module:
@@ -91,7 +103,9 @@ class _Runner(Runner):
 def build_runner(config: Config) -> Runner:
     """Start the processes of ``config`` and build its runner.
 
-    Its checkpoints survive kills (see `SafeCheckpointHook`).
+    Its checkpoints survive kills (see `SafeCheckpointHook`), and it stops
+    before a step with a non-finite gradient (see `FiniteGradientHook`). On a
+    terminal it shows its progress (see `TerminalLineHook`).
     """
     start_processes(config)
     if 'runner_type' in config:
@@ -99,4 +113,8 @@ def build_runner(config: Config) -> Runner:
     else:
         runner = _Runner.from_cfg(config)
     make_checkpoints_safe(runner)
+    hooks = getattr(runner, 'hooks', ())
+    for kind in (FiniteGradientHook, TerminalLineHook):
+        if not any(isinstance(hook, kind) for hook in hooks):
+            runner.register_hook(kind())
     return runner

@@ -7,8 +7,12 @@ from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmkd.checkpoints.fit import OPTION, check_load_from
+from mmkd.checkpoints.last import describe_last
 from mmkd.checkpoints.read import read_checkpoint
-from mmkd.engine.hooks.safe_checkpoint_hook import choose_resumed
+from mmkd.engine.hooks.safe_checkpoint_hook import (
+    choose_resumed,
+    saved_files,
+)
 from mmkd.utils.dist import unwrapped
 
 
@@ -90,3 +94,16 @@ def check_resumed(runner: Runner) -> None:
             f'the config ({", ".join(wrong[:3])}, ...); resume with the '
             'config of that run, or start anew in another --work-dir'
         )
+
+
+def train(runner: Runner) -> None:
+    """Train; where numbers are not finite, say what can be gone on from.
+
+    Raises:
+        FloatingPointError: names the last intact checkpoint.
+    """
+    try:
+        runner.train()
+    except FloatingPointError as error:
+        last = describe_last(saved_files(runner))
+        raise FloatingPointError(f'{error}. {last}') from error

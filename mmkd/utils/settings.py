@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 def check_positive(owner: str, example: float, **settings: float) -> None:
     """Refuse settings that are not positive.
@@ -15,3 +18,21 @@ def check_positive(owner: str, example: float, **settings: float) -> None:
                 f'{owner}: {key}={value} must be positive; set e.g. '
                 f'{key}={example}'
             )
+
+
+def require_dict(key: str, value: Any, example: str) -> None:
+    """Refuse what is no dict.
+
+    Args:
+        key: of the config.
+        value: what is there.
+        example: the inside of a good one.
+
+    Raises:
+        TypeError: names the key and the kind of the value.
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            f'{key}={value!r} is of the kind {type(value).__name__}: give '
+            f'dict({example})'
+        )

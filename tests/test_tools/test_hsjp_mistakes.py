@@ -82,8 +82,8 @@ def grids(grid):
         ),
         (
             {'optim_wrapper.optimizer.lr': 1e30},
-            'loss_kpt is nan: training stops before the step, the last '
-            'checkpoint is intact. Lower optim_wrapper.optimizer.lr',
+            'loss_kpt is nan: training stops before the step. Lower '
+            'optim_wrapper.optimizer.lr',
         ),
     ],
     ids=['divisible', 'small', 'grids', 'outside', 'flip', 'nan'],

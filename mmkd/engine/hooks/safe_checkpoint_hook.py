@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from mmengine.runner import Runner
 from mmkd.checkpoints.atomic import remove_partials, write_file
 from mmkd.checkpoints.backend import NAME as HASHED_LOCAL
 from mmkd.checkpoints.read import read_file
-from mmkd.checkpoints.resume import MARKER, newest_whole
+from mmkd.checkpoints.resume import MARKER, newest_whole, of_this_run
 from mmkd.checkpoints.whole import SUFFIX, write_hashed
 from mmkd.registry import HOOKS
 
@@ -41,6 +42,7 @@ class SafeCheckpointHook(CheckpointHook):
     """
 
     file_backend: Any
+    _start = 0.0
 
     def before_run(self, runner: Runner) -> None:
         """Choose the file of a run that is to go on."""
@@ -64,6 +66,7 @@ class SafeCheckpointHook(CheckpointHook):
     def before_train(self, runner: Runner) -> None:
         """Remove what earlier kills left; see the base class."""
         local = self._writes_to_disk(self.out_dir or runner.work_dir)
+        self._start = time.time()
         if local:
             self.file_client_args = None
             self.backend_args = dict(backend=HASHED_LOCAL)
@@ -79,6 +82,20 @@ class SafeCheckpointHook(CheckpointHook):
             found += remove_partials(self.out_dir, name)
         for path in found:
             runner.logger.info(f'{path}: left by a kill, removed')
+
+    def saved(self, runner: Runner) -> list[Path]:
+        """Return the files on disk that this run may go on from.
+
+        Those of this process, or all if it was resumed; newest first.
+        """
+        folder = self.out_dir or runner.work_dir
+        if not self._writes_to_disk(folder):
+            return []
+        marker = Path(runner.work_dir) / MARKER
+        found = of_this_run(Path(folder), self.filename_tmpl, marker)
+        if getattr(runner, '_resume', False):
+            return found
+        return [p for p in found if p.stat().st_mtime >= self._start - 1]
 
     def _writes_to_disk(self, path: Any) -> bool:
         if self.file_client_args is not None:
@@ -240,6 +257,16 @@ def make_checkpoints_safe(runner: Runner) -> None:
                 if kind is CheckpointHook
                 else type(kind.__name__, (SafeCheckpointHook, kind), {})
             )
+
+
+def saved_files(runner: Runner) -> list[Path]:
+    """Return what a run may go on from; see `SafeCheckpointHook`."""
+    return [
+        path
+        for hook in getattr(runner, 'hooks', ())
+        if isinstance(hook, SafeCheckpointHook)
+        for path in hook.saved(runner)
+    ]
 
 
 def choose_resumed(runner: Runner) -> None:

@@ -40,8 +40,8 @@ def check_losses(
             for label, tensor in inputs_of(name).items()
         )
         raise FloatingPointError(
-            f'{name} is {float(value)}: training stops before the step, the '
-            f'last checkpoint is intact. Inputs: {ranges}. Lower '
+            f'{name} is {float(value)}: training stops before the step. '
+            f'Inputs: {ranges}. Lower '
             'optim_wrapper.optimizer.lr, clip gradients, or look for bad '
             'samples; without --amp, float32 is used'
         )

@@ -20,6 +20,7 @@ from mmkd.models.distillers.batch import Batch
 from mmkd.models.distillers.filling import Shapes, class_of, fill
 from mmkd.models.distillers.parts import ByPhase, Named, Part
 from mmkd.taps import Tensors
+from mmkd.utils.settings import require_dict
 
 On = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 #: label, name -> shapes as a rehearsal saw them, None if it did not
@@ -187,7 +188,9 @@ def bind_losses(
         KeyError, ValueError, TypeError: the message names the loss.
     """
     specs = []
+    require_dict('model.losses', configs, "kd=dict(type='mmkd.KLDivLoss')")
     for name, config in configs.items():
+        require_dict(f'losses.{name}', config, "type=..., on='<a tap>'")
         cfg = copy.deepcopy(dict(config))
         if 'on' not in cfg:
             raise KeyError(
@@ -195,6 +198,11 @@ def bind_losses(
                 'head that it reads'
             )
         on, index = cfg.pop('on'), cfg.pop('teacher', None)
+        if index is not None and not isinstance(index, int):
+            raise TypeError(
+                f'losses.{name}: teacher={index!r} is no number: give the '
+                'index of one of several teachers, from 0, or leave it out'
+            )
         if index is not None and not 0 <= index < num_teachers:
             raise ValueError(
                 f'losses.{name}: teacher={index}, but there are '
@@ -251,10 +259,10 @@ def _bind(
                 f'losses.{name}: on={dict(on)} has the unknown key '
                 f'{sorted(unknown)}; write on=dict(student=..., teacher=...)'
             )
-        student = _names(on.get('student', ()))
-        teacher = _names(on.get('teacher', ()))
+        student = _names(name, on.get('student', ()))
+        teacher = _names(name, on.get('teacher', ()))
     else:
-        student = _names(on)
+        student = _names(name, on)
         alone = len(tensors) == len(student) and not any(
             'teacher' in tensor for tensor in tensors
         )
@@ -276,5 +284,13 @@ def _bind(
     return TermSpec(name, config, student, teacher, extras)
 
 
-def _names(on: str | Sequence[str]) -> tuple[str, ...]:
-    return (on,) if isinstance(on, str) else tuple(on)
+def _names(loss: str, on: Any) -> tuple[str, ...]:
+    found = (on,) if isinstance(on, str) else on
+    if not isinstance(found, (list, tuple)) or not all(
+        isinstance(name, str) for name in found
+    ):
+        raise TypeError(
+            f'losses.{loss}: on={on!r} must be the name of a tap or auxiliary '
+            'head, a list of names, or dict(student=..., teacher=...)'
+        )
+    return tuple(found)

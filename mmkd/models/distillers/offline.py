@@ -15,7 +15,7 @@ from mmkd.models.distillers.base import BaseDistiller
 from mmkd.models.distillers.batch import Batch
 from mmkd.models.distillers.filling import Shapes
 from mmkd.models.distillers.following import follow
-from mmkd.models.distillers.loss_terms import bind_losses
+from mmkd.models.distillers.loss_terms import TermSpec, bind_losses
 from mmkd.models.distillers.parts import Part
 from mmkd.models.distillers.rehearsal import Rehearsal
 from mmkd.models.distillers.role import Role
@@ -173,6 +173,7 @@ class OfflineDistiller(BaseDistiller):
                 for index, label in enumerate(names)
             },
         }
+        _require_readers(given, specs)
         wirings = wire_sides(dict(taps or {}), dict(aux_heads or {}), wanted)
         student = Role('student', self.student, wirings['student'])
         if self.frozen_student is not None:
@@ -333,6 +334,25 @@ class OfflineDistiller(BaseDistiller):
                 view.images, views.samples
             )
         return Observation(outputs, tensors, view.labels)
+
+
+def _require_readers(given: list[Any], specs: Sequence[TermSpec]) -> None:
+    """Refuse frozen teachers that no loss reads.
+
+    Raises:
+        ValueError: there is one; it would cost time and teach nothing.
+    """
+    read = {spec.teacher_index for spec in specs if spec.teacher}
+    for index, spec in enumerate(given):
+        if index in read or _follows(spec):
+            continue
+        name = 'model.teacher' + (f'[{index}]' if len(given) > 1 else '')
+        raise ValueError(
+            f'{name} teaches nothing: no loss of model.losses '
+            f'({", ".join(s.name for s in specs) or "empty"}) reads it. Add '
+            "one, e.g. losses=dict(kd=dict(type='mmkd.KLDivLoss', "
+            "on='<a tap>')), or set teacher=None"
+        )
 
 
 def _follows(spec: Any) -> bool:

@@ -59,6 +59,21 @@ def build_teacher(
     )
 
 
+def _how_to_train(config: Any) -> str:
+    """Return the command that trains a network, if its config is a file."""
+    name = config.get('config') if isinstance(config, Mapping) else None
+    if not isinstance(name, str):
+        return 'train the teacher first'
+    options = ' '.join(
+        f'{key}={value}'
+        for key, value in (config.get('cfg_options') or {}).items()
+    )
+    changes = f' --cfg-options {options}' if options else ''
+    return (
+        f'train the teacher first (python tools/train.py {name}{changes})'
+    )
+
+
 class Teacher(nn.Module):
     """A frozen network that is shown the student's images.
 
@@ -104,14 +119,21 @@ class Teacher(nn.Module):
             config = dict(config=config, cfg_options=cfg_options)
         model = network_dict(config, scope, peer)
         self.network = build_network(model)
-        self._head_weights = load_network_weights(
-            self.network,
-            checkpoint,
-            strict=strict,
-            allow_pickle=allow_pickle,
-            role='teacher',
-            peer=peer,
-        )
+        try:
+            self._head_weights = load_network_weights(
+                self.network,
+                checkpoint,
+                strict=strict,
+                allow_pickle=allow_pickle,
+                role='teacher',
+                peer=peer,
+            )
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'model.teacher.checkpoint="{checkpoint}" does not exist: '
+                f'{_how_to_train(config)}, or correct the path (relative '
+                'paths start at the folder the command runs in)'
+            ) from None
         self.checkpoint = checkpoint
         self.renormalize: nn.Module = nn.Identity()
         if model.get('data_preprocessor') is not None:

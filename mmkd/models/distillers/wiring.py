@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mmkd.utils.settings import require_dict
+
 HeadConfigs = Mapping[str, Mapping[str, Any]]
 
 
@@ -79,9 +81,17 @@ def check_names(
         ValueError: a name stands twice, or heads read each other.
     """
     for name, config in heads.items():
+        require_dict(f'aux_heads.{name}', config, "type=..., on='<a tap>'")
         if 'on' not in config:
             raise KeyError(
                 f'aux_heads.{name} has no key "on": name the tap it reads'
+            )
+        on = config['on']
+        names = on if isinstance(on, (list, tuple)) else [on]
+        if not names or not all(isinstance(n, str) for n in names):
+            raise TypeError(
+                f'aux_heads.{name}.on={on!r} must be the name of a tap or '
+                'head, or a list of names'
             )
         if name in taps:
             raise ValueError(

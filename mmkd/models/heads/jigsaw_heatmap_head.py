@@ -82,7 +82,7 @@ class JigsawHeatmapHead(HeatmapHead):
         if not value.isfinite():
             raise FloatingPointError(
                 f'JigsawHeatmapHead: loss_kpt is {float(value)}: training '
-                'stops before the step, the last checkpoint is intact. Lower '
+                'stops before the step. Lower '
                 'optim_wrapper.optimizer.lr or clip gradients; without '
                 '--amp, float32 is used'
             )

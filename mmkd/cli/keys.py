@@ -1,0 +1,153 @@
+"""Keys of a config that nobody reads: misspelt ones."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+# Top-level keys that mmengine reads beside the arguments of its Runner.
+_EXTRA_KEYS = {
+    'activation_checkpointing',
+    'auto_scale_lr',
+    'compile',
+    'custom_imports',
+    'detect_anomalous_params',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'load_from_partial',
+    'model_wrapper_cfg',
+    'runner_type',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+}
+RUN_KEYS = frozenset(
+    {*inspect.signature(Runner).parameters, *_EXTRA_KEYS} - {'cfg'}
+)
+
+# Likeness (of difflib) from which a variable counts as a misspelt key, as it
+# does with one letter wrong. The variables of the stock configs stay below.
+LIKENESS = 0.88
+# mmsegmentation's bisenetv2_fcn_4xb4-ohem-160k config has this mistake.
+_IN_STOCK_CONFIGS = {'models'}
+#: from which a name is offered as what may have been meant
+OFFERED = 0.6
+
+# Dicts of which mmengine takes what it knows and passes over the rest.
+_INNER_KEYS: dict[str, set[str]] = {
+    'auto_scale_lr': {'enable', 'base_batch_size'},
+    'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+    'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
+    'optim_wrapper.paramwise_cfg': {
+        'bias_decay_mult',
+        'bias_lr_mult',
+        'bypass_duplicate',
+        'custom_keys',
+        'dcn_offset_lr_mult',
+        'dwconv_decay_mult',
+        'flat_decay_mult',
+        'norm_decay_mult',
+    },
+}
+
+
+def nearest(
+    name: str, known: Iterable[str], cutoff: float = OFFERED
+) -> list[str]:
+    """Return up to three known names that are like ``name``."""
+    # Longer strings are shared by chance: case says little.
+    found = {str(key).lower(): str(key) for key in known}
+    near = difflib.get_close_matches(str(name).lower(), found, 3, cutoff)
+    return [found[key] for key in near]
+
+
+def offer(name: str, known: Iterable[str]) -> str:
+    """Return ``; nearest: …`` as the end of a message, or nothing."""
+    near = nearest(name, known)
+    return f'; nearest: {", ".join(near)}' if near else ''
+
+
+def misspelt(key: str) -> str | None:
+    """Return the key of a run that ``key`` seems to mean, or None."""
+    if key in RUN_KEYS:
+        return None
+    known = [k for k in RUN_KEYS if k[:3] != 'tta' or key[:3] == 'tta']
+    near = nearest(key, known, LIKENESS)
+    near += [k for k in sorted(known) if _one_letter_off(key, k)]
+    return near[0] if near else None
+
+
+def _one_letter_off(one: str, other: str) -> bool:
+    """Whether a letter is missing, added, another, or two are swapped."""
+    one, other = sorted((one.lower(), other.lower()), key=len)
+    start = 0
+    while start < len(one) and one[start] == other[start]:
+        start += 1
+    ends = {one[start:], one[start + 1 :]}
+    swapped = one[start + 1 : start + 2] + one[start : start + 1]
+    return (
+        other[start + 1 :] in ends
+        or one != other
+        and swapped + one[start + 2 :] == other[start:]
+    )
+
+
+def check_keys(config: Config) -> None:
+    """Refuse misspelt keys that a run would pass over.
+
+    Other top-level names are variables of the config file.
+
+    Raises:
+        KeyError: names the key and what was meant.
+        TypeError: a dict was expected.
+    """
+    for key in config:
+        meant = misspelt(key)
+        if meant is None:
+            continue
+        text = (
+            f'the config sets "{key}", which nothing reads; nearest: {meant}. '
+            'Correct the name, or choose another one for a variable of your '
+            'own'
+        )
+        if key not in _IN_STOCK_CONFIGS:
+            raise KeyError(text)
+        print_log(text, logger='current', level=logging.WARNING)
+    for path, known in _INNER_KEYS.items():
+        given = _value(config, path)
+        if given is None or (
+            path.startswith('optim_wrapper') and _own_constructor(config)
+        ):
+            continue
+        if not isinstance(given, Mapping):
+            raise TypeError(
+                f'{path}={given!r} is a {type(given).__name__}: give a dict '
+                f'with {", ".join(sorted(known))}'
+            )
+        for key in given:
+            if key not in known:
+                raise KeyError(
+                    f'{path} has the unknown key "{key}"{offer(key, known)}; '
+                    f'it knows {", ".join(sorted(known))}'
+                )
+
+
+def _value(config: Config, path: str) -> Any:
+    top, *rest = path.split('.')
+    value: Any = config.get(top)
+    for key in rest:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _own_constructor(config: Config) -> bool:
+    wrapper: Any = config.get('optim_wrapper')
+    constructor = wrapper.get('constructor', 'DefaultOptimWrapperConstructor')
+    return constructor != 'DefaultOptimWrapperConstructor'

@@ -1,0 +1,440 @@
+"""Faults that users put into configs, in small runs of all methods.
+
+Each is a base of `fault_bases`, a change, and the words that a clear error
+line has: the key, type, value or file that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine import registry
+
+from tests.support.fault_bases import BASES, base
+
+DROP = object()
+_ROOTS = [
+    value
+    for value in vars(registry).values()
+    if isinstance(value, registry.Registry)
+]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mistake in a config.
+
+    Args:
+        kind: of the mistake.
+        base: name of the config.
+        title: what was done.
+        config: the faulty config.
+        names: see `outcome`.
+    """
+
+    kind: str
+    base: str
+    title: str
+    config: dict[str, Any]
+    names: tuple[str, ...]
+
+
+#: of the generated faults of a kind, every so many are kept
+THIN = {
+    'misspelt key': 5, 'misspelt type': 4, 'no prefix': 3, 'wrong prefix': 3,
+}  # fmt: skip
+
+
+def all_faults(folder: Path, thin: bool = True) -> list[Fault]:
+    """Return every fault.
+
+    Args:
+        folder: for the files that they need.
+        thin: keep some of the misspelt keys and types only; else all.
+    """
+    seen: set[Any] = set()
+    by_kind: dict[str, list[Fault]] = {}
+    for name in BASES:
+        for fault in misspelt(name, folder, seen):
+            by_kind.setdefault(fault.kind, []).append(fault)
+    found = [
+        fault
+        for kind, faults in by_kind.items()
+        for fault in faults[:: THIN[kind] if thin else 1]
+    ]
+    for name, title, path, value, names in BY_HAND:
+        config = base(name, folder)
+        if callable(value) and value is not DROP:
+            value = value(folder)
+        put(config, path, value)
+        kind = title.partition(':')[0]
+        found.append(Fault(kind, name, f'{title} {path}', config, names))
+    return found
+
+
+def misspelt(name: str, folder: Path, seen: set[Any]) -> Iterator[Fault]:
+    """Return misspelt keys and types, each once for a class."""
+    clean = base(name, folder)
+    for path, value in walk(clean):
+        if not isinstance(value, dict):
+            continue
+        owner = value.get('type', path[-1] if path else 'config')
+        for key in list(value):
+            if (owner, key) in seen or key in _FREE or len(str(key)) < 4:
+                continue
+            if path and path[-1] in _NAMES:
+                continue
+            seen.add((owner, key))
+            config = base(name, folder)
+            at = get(config, path)
+            middle = len(key) // 2
+            wrong = key[:middle] + key[middle + 1 :]
+            if wrong in at:
+                continue
+            items = [(wrong if k == key else k, v) for k, v in at.items()]
+            if key == 'type':
+                continue
+            at.clear()
+            at.update(items)
+            yield Fault(
+                'misspelt key',
+                name,
+                '.'.join(map(str, [*path, wrong])),
+                config,
+                (wrong, f'"{key}"', f' {key}'),
+            )
+        kind = value.get('type')
+        if not isinstance(kind, str) or ('type', kind) in seen:
+            continue
+        seen.add(('type', kind))
+        title = '.'.join(map(str, [*path, 'type']))
+        bare = kind.rpartition('.')[2]
+        middle = kind.rindex(bare) + len(bare) // 2
+        wrong = kind[:middle] + kind[middle + 1 :]
+        config = base(name, folder)
+        get(config, path)['type'] = wrong
+        yield Fault('misspelt type', name, title, config, (wrong,))
+        if kind.startswith('mmkd.'):
+            config = base(name, folder)
+            get(config, path)['type'] = bare
+            yield Fault('no prefix', name, title, config, (kind,))
+        elif not any(kind in root for root in _ROOTS):  # found there too
+            config = base(name, folder)
+            get(config, path)['type'] = f'mmkd.{kind}'
+            yield Fault('wrong prefix', name, title, config, (kind,))
+
+
+# What configs name as they like, or what mmengine reads only elsewhere.
+_FREE = {'_scope_', 'work_dir', 'type'}
+_NAMES = {'meta_keys', 'metainfo'}
+
+
+def walk(config: Any, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:
+    """Return all values with their paths."""
+    yield path, config
+    items: Any = ()
+    if isinstance(config, dict):
+        items = config.items()
+    elif isinstance(config, (list, tuple)):
+        items = enumerate(config)
+    for key, value in items:
+        yield from walk(value, (*path, key))
+
+
+def get(config: Any, path: tuple) -> Any:
+    """Return what is at ``path``."""
+    for key in path:
+        config = config[key]
+    return config
+
+
+def put(config: dict[str, Any], path: str, value: Any) -> None:
+    """Set what is at a dotted path, or drop it."""
+    *outer, last = [int(k) if k.isdigit() else k for k in path.split('.')]
+    for key in outer:
+        config = config[key]
+    if value is DROP:
+        del config[last]
+    else:
+        config[last] = value
+
+
+def in_folder(name: str, content: bytes | None = None) -> Callable:
+    """Return the path of a file, made with ``content`` if there is one."""
+
+    def path(folder: Path) -> str:
+        file = folder / name
+        if content is not None:
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(content)
+        return str(file)
+
+    return path
+
+
+def list_of(config: str, name: str) -> Callable:
+    return lambda folder: [base(config, folder)['model'][name]]
+
+
+# base, kind: what, path, value, words of a clear line
+BY_HAND: list[tuple[str, str, str, Any, tuple[str, ...]]] = []
+
+
+def by_hand(
+    kind: str, name: str, path: str, value: Any, *names: str
+) -> None:
+    last = path.rpartition('.')[2]
+    BY_HAND.append((name, kind, path, value, names or (last,)))
+
+
+K, C, P, M = 'kd_classification', 'cirkd', 'plain_classification', 'mcl'
+T = 'plain_segmentation'
+
+for path, value in {
+    'model.losses': [dict(type='mmkd.KLDivLoss', on='logits')],
+    'model.losses.kd': 'mmkd.KLDivLoss',
+    'model.losses.kd.on': None,
+    'model.losses.kd.temperature': 'four',
+    'model.losses.kd.loss_weight': 'half',
+    'model.losses.kd.teacher': 'first',
+    'model.losses.dkd.alpha': 'one',
+    'model.taps': ['head.fc'],
+    'model.taps.logits': 3,
+    'model.teacher': 'teacher.py',
+    'model.teacher.checkpoint': 5,
+    'model.teacher.config': 7,
+    'model.student': 'no_such.py',
+    'model.student.backbone': 'ResNet',
+    'model.student.backbone.depth': '18',
+    'model.student.head.num_classes': 'seven',
+    'model.student.head.in_channels': 'many',
+    'model.student.backbone.out_indices': 3,
+    'model.student.head.loss': 'CrossEntropyLoss',
+    'model.input_shape': 'large',
+    'model.aux_heads': ['logits'],
+}.items():
+    last = path.rpartition('.')[2]
+    by_hand('kind', K, path, value, last, path.split('.')[1] + '.', 'no_such')
+for path, value in {
+    'model.cohort': ['a'],
+    'model.cohort.peers': 2,
+    'model.exchange': 'MutualContrastiveExchange',
+    'model.exchange.loss': 'mmkd.MutualContrastiveLoss',
+    'model.exchange.loss.temperature': 'low',
+    'model.aux_heads.embeds': 'ContrastiveEmbedding',
+    'model.aux_heads.embeds.on': None,
+    'model.aux_heads.embeds.feat_dim': 'wide',
+    'model.deploy': 'first',
+    'model.task_weight': 'heavy',
+}.items():
+    by_hand('kind', M, path, value)
+for path, value in {
+    'train_dataloader': [],
+    'train_dataloader.batch_size': '4',
+    'train_dataloader.batch_size': 'four',
+    'train_dataloader.num_workers': 'two',
+    'train_dataloader.sampler': 'DefaultSampler',
+    'train_dataloader.dataset': 'SyntheticClsDataset',
+    'train_dataloader.dataset.pipeline': 'LoadScene',
+    'train_dataloader.dataset.num_samples': 'all',
+    'optim_wrapper': 'SGD',
+    'optim_wrapper.optimizer': 'SGD',
+    'optim_wrapper.optimizer.lr': '0.1',
+    'optim_wrapper.optimizer.momentum': 'high',
+    'optim_wrapper.clip_grad': 10,
+    'param_scheduler': 'LinearLR',
+    'param_scheduler.1.milestones': 'end',
+    'param_scheduler.0.start_factor': 'low',
+    'train_cfg': 10,
+    'train_cfg.max_iters': 'many',
+    'train_cfg.val_interval': 'often',
+    'val_evaluator': 'Accuracy',
+    'default_hooks': ['LoggerHook'],
+    'default_hooks.logger': 'LoggerHook',
+    'default_hooks.logger.interval': 'often',
+    'default_hooks.checkpoint.interval': 'often',
+    'randomness': 3,
+    'randomness.seed': 'lucky',
+    'env_cfg': 'fast',
+    'log_processor': 'LogProcessor',
+    'model': 'resnet',
+    'model.data_preprocessor': 'ClsDataPreprocessor',
+    'model.data_preprocessor.mean': 'grey',
+    'log_level': 'LOUD',
+}.items():
+    by_hand('kind', P, path, value)
+for path, value in {
+    'custom_hooks': dict(type='mmkd.SoftFilterPruningHook'),
+    'custom_hooks.0.pruning_rate': 'third',
+    'custom_hooks.0.include': 3,
+    'custom_hooks.0.method': 7,
+}.items():
+    by_hand('kind', 'pruning', path, value)
+
+for path, value in {
+    'model.losses.kd.temperature': -1.0,
+    'model.losses.dkd.temperature': 0.0,
+    'model.losses.kd.teacher': 3,
+    'model.teacher.dtype': 'float8',
+    'model.student.backbone.depth': 19,
+}.items():
+    by_hand('range', K, path, value)
+by_hand('range', M, 'model.deploy', 5)
+by_hand('range', M, 'model.exchange.loss.temperature', -0.1)
+by_hand('range', M, 'model.cohort.peers', [])
+by_hand('range', M, 'model.aux_heads.embeds.feat_dim', 0)
+by_hand('range', 'dml', 'model.followers.mean.momentum', 2.0)
+by_hand('range', 'dml', 'model.exchange.ramp_epochs', -1)
+by_hand('range', 'dml', 'model.exchange.temperature', 0)
+by_hand('range', 'pruning', 'custom_hooks.0.pruning_rate', 1.5)
+by_hand('range', 'pruning', 'custom_hooks.0.method', 'fancy')
+by_hand('range', 'pruning', 'custom_hooks.0.include', ['^backbon$'])
+by_hand('range', C, 'model.losses.memory.contrast_temperature', 0.0)
+by_hand('range', C, 'model.losses.minibatch.temperature', -2.0)
+for path, value in {
+    'optim_wrapper.optimizer.lr': -0.1,
+    'optim_wrapper.optimizer.momentum': -0.9,
+    'train_dataloader.batch_size': 0,
+    'train_dataloader.num_workers': -1,
+    'train_cfg.max_iters': -1,
+    'train_cfg.val_interval': 0,
+    'param_scheduler.0.start_factor': 3.0,
+    'default_hooks.checkpoint.interval': 0,
+    'default_hooks.logger.interval': 0,
+    'model.head.num_classes': 0,
+    'launcher': 'rocket',
+}.items():
+    by_hand('range', P, path, value)
+
+for path in (
+    'model.losses', 'model.losses.kd.on', 'model.losses.kd.type',
+    'model.student', 'model.taps', 'model.taps.logits',
+    'model.teacher.config', 'model.teacher.checkpoint', 'model.student.type',
+    'model.student.backbone.depth', 'model.student.backbone.type',
+):  # fmt: skip
+    by_hand('missing', K, path, DROP, path.rpartition('.')[2])
+by_hand('missing', K, 'model.losses', {}, 'losses')
+for path in (
+    'model.cohort', 'model.cohort.peers', 'model.aux_heads',
+    'model.aux_heads.embeds.on', 'model.taps',
+):  # fmt: skip
+    last = path.rpartition('.')[2]
+    by_hand('missing', M, path, DROP, last, 'embeds', 'feats')
+for path in (
+    'model', 'model.type', 'model.backbone', 'model.head.in_channels',
+    'optim_wrapper', 'optim_wrapper.optimizer', 'optim_wrapper.optimizer.type',
+    'train_cfg', 'train_cfg.max_iters', 'train_dataloader',
+    'train_dataloader.batch_size', 'train_dataloader.dataset',
+    'train_dataloader.dataset.type', 'val_evaluator', 'val_dataloader',
+    'val_cfg', 'param_scheduler.1.milestones', 'param_scheduler.0.type',
+):  # fmt: skip
+    by_hand('missing', P, path, DROP)
+
+for task, path, value, words in (
+    (P, 'model.head.in_channels', 63, ('head',)),
+    (P, 'model.head.num_classes', 3, ('num_classes', 'class')),
+    (P, 'model.backbone.in_channels', 4, ('backbone',)),
+    (P, 'train_dataloader.batch_size', 1, ('batch_size',)),
+    (T, 'model.decode_head.in_channels', 33, ('decode_head',)),
+    (T, 'model.decode_head.num_classes', 3, ('num_classes', 'class')),
+    (T, 'train_dataloader.batch_size', 1, ('batch_size',)),
+    ('plain_pose', 'model.head.in_channels', 33, ('head',)),
+    ('plain_pose', 'model.head.out_channels', 3, ('out_channels', 'head')),
+    ('plain_detection', 'model.bbox_head.in_channels', 33, ('bbox_head',)),
+    ('plain_detection', 'model.bbox_head.num_classes', 2, ('class', 'bbox')),
+    ('plain_detection', 'model.neck.in_channels', [4, 8], ('neck',)),
+    (K, 'model.student.head.in_channels', 63, ('head',)),
+    (K, 'model.student.head.num_classes', 3, ('class', 'logits')),
+    (K, 'model.taps.logits', 'head.fcc', ('head.fcc',)),
+    (K, 'model.taps.logits', 'backbone', ('logits',)),
+    (K, 'model.taps.logits', 'backbone.layer9', ('layer9',)),
+    (K, 'model.taps.logits', 'head..fc:', ('head..fc:',)),
+    (K, 'model.losses.kd.on', 'logit', ('logit',)),
+    (K, 'model.losses.kd.on', ['logits', 'feats', 'x'], ('on=', '"x"')),
+    (K, 'model.input_shape', (3, 32), ('input_shape',)),
+    (C, 'model.losses.memory.num_classes', 5, ('num_classes',)),
+    (C, 'model.taps.feats', 'backbone.layer1', ('feats',)),
+    (C, 'model.taps.feats', 'decode_head.conv_seg:output[3]', ('feats',)),
+    (M, 'model.exchange.on', 'embed', ('embed',)),
+    (M, 'model.aux_heads.embeds.on', 'feat', ('feat',)),
+    (M, 'model.task_weight', [1.0, 1.0, 1.0], ('task_weight',)),
+    ('hsakd', 'model.aux_heads.joint.num_classes', 5, ('num_classes',)),
+    ('kd_pose', 'model.losses.kd.on', 'feat', ('feat',)),
+    ('kd_detection', 'model.taps.feats', 'neck[7]', ('neck[7]',)),
+):
+    by_hand('shape', task, path, value, *words)
+
+for task, path, value, words in (
+    (K, 'model.teacher.checkpoint', 'none.pth', ('tools/train.py',)),
+    (K, 'model.teacher.config', 'none.py', ('none.py',)),
+    (K, 'model.teacher.checkpoint', in_folder('a.pth', b'<html>'),
+     ('a.pth',)),
+    (K, 'model.teacher.checkpoint', in_folder('b.pth', b''), ('b.pth',)),
+    (K, 'model.teacher.checkpoint', in_folder('segmentation.pth'),
+     ('segmentation.pth',)),
+    (C, 'model.teacher.config', 'mmseg::pspnet/none.py', ('none.py',)),
+    (C, 'model.teacher.config', 'nopackage::x.py', ('nopackage',)),
+    (P, 'load_from', 'none.pth', ('none.pth',)),
+    (P, 'load_from', in_folder('c.pth', b'PK'), ('c.pth',)),
+    (P, 'model.backbone.init_cfg',
+     dict(type='Pretrained', checkpoint='none.pth'), ('none.pth',)),
+    (P, 'model.backbone.init_cfg', dict(type='Pretraind', checkpoint='x'),
+     ('Pretraind',)),
+    (P, 'work_dir', in_folder('d.pth/x', None), ()),
+    (P, 'custom_imports', ['mmkd'], ('custom_imports',)),
+    (P, 'custom_imports', dict(imports=['no_such_module']),
+     ('no_such_module',)),
+    (P, 'default_scope', 'mmpretrian', ('mmpretrian',)),
+    (P, 'default_scope', 'mmseg', ('mmseg',)),
+    (P, 'model._scope_', 'mmseg', ('ImageClassifier',)),
+    (T, 'default_scope', 'mmdet', ('default_scope', 'mmdet')),
+    (K, 'model.student._scope_', 'mmdet', ('ImageClassifier',)),
+):  # fmt: skip
+    if words:
+        by_hand('file or scope', task, path, value, *words)
+
+for path, value, words in (
+    ('train_dataloader.dataset',
+     dict(type='CocoDataset', ann_file='none.json'), ('none.json',)),
+    ('train_dataloader.dataset',
+     lambda folder: dict(type='CocoDataset', ann_file=in_folder(
+         'broken.json', b'{"images": [')(folder)), ('broken.json',)),
+    ('train_dataloader.dataset',
+     lambda folder: dict(type='CocoDataset', ann_file=in_folder(
+         'empty.json', b'{}')(folder)), ('empty.json',)),
+):  # fmt: skip
+    by_hand('data', 'plain_detection', path, value, *words)
+by_hand(
+    'data', P, 'train_dataloader.dataset',
+    dict(type='CustomDataset', data_root='no_folder', pipeline=[]),
+    'no_folder',
+)  # fmt: skip
+by_hand(
+    'data', P, 'train_dataloader.dataset',
+    dict(type='mmkd.CIFAR100', data_root='no_folder', split='train',
+         pipeline=[]), 'no_folder',
+)  # fmt: skip
+by_hand(
+    'data', T, 'train_dataloader.dataset',
+    dict(type='CityscapesDataset', data_root='no_folder',
+         data_prefix=dict(img_path='a', seg_map_path='b'), pipeline=[]),
+    'no_folder',
+)  # fmt: skip
+
+
+def _folder_of_images(folder: Path) -> dict[str, Any]:
+    """A data set of one damaged image."""
+    images = folder / 'images' / 'class'
+    images.mkdir(parents=True, exist_ok=True)
+    (images / 'damaged.jpg').write_bytes(b'\xff\xd8\xff\xe0 cut off')
+    return dict(
+        type='CustomDataset',
+        data_root=str(folder / 'images'),
+        pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
+    )
+
+
+by_hand('data', P, 'train_dataloader.dataset', _folder_of_images, 'damaged')
