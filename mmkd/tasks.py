@@ -54,8 +54,23 @@ def class_head(network: nn.Module) -> tuple[str, Any]:
 
 
 def num_classes(network: nn.Module) -> int | None:
-    """Return the number of classes, or None where there are none."""
-    return getattr(class_head(network)[1], 'num_classes', None)
+    """Return the number of classes, or None where there are none.
+
+    A segmentation head with one output tells two classes apart, whether its
+    ``num_classes`` is 2 or 1.
+    """
+    return _classes_of(*class_head(network))
+
+
+def _classes_of(key: str, head: Any) -> int | None:
+    if key == 'decode_head' and getattr(head, 'out_channels', None) == 1:
+        return 2
+    return getattr(head, 'num_classes', None)
+
+
+def gives_bins(network: nn.Module) -> bool:
+    """Return whether outputs are bins of SimCC, (N, joints, bins)."""
+    return hasattr(getattr(network, 'head', None), 'simcc_split_ratio')
 
 
 def common_classes(networks: Sequence[nn.Module]) -> int | None:
@@ -172,7 +187,7 @@ def check_class_labels(
         ValueError: names the values, the class number and the cure.
     """
     key, head = class_head(network)
-    count = getattr(head, 'num_classes', None)
+    count = _classes_of(key, head)
     labels = None if count is None else class_labels(data_samples)
     if count is None or labels is None or not labels.numel():
         return
@@ -185,8 +200,11 @@ def check_class_labels(
         wrong = wrong[wrong != ignore]
     if wrong.numel():
         found = sorted({int(value) for value in wrong.unique()})[:5]
+        setting = f'{prefix}{key}.num_classes={count}'
+        if count != head.num_classes:
+            setting = f'{prefix}{key}.out_channels=1 (labels 0 and 1)'
         raise ValueError(
-            f'labels contain {found}, but {prefix}{key}.num_classes={count}'
+            f'labels contain {found}, but {setting}'
             + (f' and ignore_index={ignore}' if ignore is not None else '')
             + ': correct num_classes, the data set (reduce_zero_label, '
             'label map) or ignore_index'

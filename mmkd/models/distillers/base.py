@@ -277,7 +277,10 @@ class BaseDistiller(BaseModel):
         run = self.run(inputs, data_samples)
         found: ByPhase = {None: dict(run.losses)}
         for number, part in enumerate(self.parts):
-            given = part.losses(run.tensors, run.batch)
+            try:
+                given = part.losses(run.tensors, run.batch)
+            except ValueError as error:
+                raise ValueError(f'{part.title}: {error}') from error
             self._names.settle(number, part, given, run.losses)
             for phase, losses in given.items():
                 kept = found.setdefault(phase, {})

@@ -21,9 +21,14 @@ from mmkd.models.distillers.batch import DummyBatch
 from mmkd.models.distillers.heads import build_heads, try_head
 from mmkd.models.distillers.parts import ByPhase, Part
 from mmkd.models.distillers.role import Role
-from mmkd.models.distillers.shrink import Shrink, shapes_of, size_of
+from mmkd.models.distillers.shrink import (
+    Shrink,
+    as_list,
+    shapes_of,
+    size_of,
+)
 from mmkd.taps import Tensors
-from mmkd.tasks import label_shape
+from mmkd.tasks import gives_bins, label_shape
 from mmkd.utils.meta_copy import meta_copy, meta_input
 
 BATCH = 2
@@ -191,6 +196,7 @@ class Rehearsal:
         self, part: Part, tensors: Any, batch: DummyBatch
     ) -> ByPhase:
         try:
+            self._check_bins(part, tensors)
             return part.rehearse(tensors, batch)
         except (ValueError, TypeError, RuntimeError, IndexError) as error:
             seen = '; '.join(
@@ -201,6 +207,28 @@ class Rehearsal:
                 f'{part.title} does not fit its tensors [{seen}]: {error} '
                 '(found by the dry run; model.dry_run=False skips it)'
             ) from error
+
+    def _check_bins(self, part: Part, tensors: Any) -> None:
+        """Refuse a softmax over joints where bins follow them.
+
+        Raises:
+            ValueError: names the dimension of the bins.
+        """
+        dims = {getattr(m, 'softmax_dim', None) for m in part.module.modules()}
+        networks = {role.label: role.network for role in self.roles}
+        for label, name in part.reads():
+            for value in as_list(tensors[label][name]):
+                if (
+                    value.ndim == 3
+                    and dims & {1, -2}
+                    and gives_bins(networks[label])
+                ):
+                    raise ValueError(
+                        f'{label} {name} {tuple(value.shape)} is (N, joints, '
+                        'bins) in a SimCC network, but the softmax runs over '
+                        'dimension 1, the joints; set dim=2 (in an exchange: '
+                        "transfer_loss=dict(type='mmkd.KLDivLoss', dim=2))"
+                    )
 
     def _taps(self, role: Role, shrink: Shrink) -> dict[str, Tensors]:
         with torch.random.fork_rng(devices=[]):
