@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from torch import distributed, nn
 
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
+from mmkd.engine.hooks.sample_index_hook import SampleIndexHook
 
 _ALL_REDUCE_ON_CPU = 'gloo'
 
@@ -80,7 +81,8 @@ class _Runner(Runner):
 def build_runner(config: Config) -> Runner:
     """Start the processes of ``config`` and build its runner.
 
-    Its checkpoints survive kills (see `SafeCheckpointHook`).
+    Its checkpoints survive kills (see `SafeCheckpointHook`), and indices of
+    samples are looked at before they fill banks (see `SampleIndexHook`).
     """
     start_processes(config)
     if 'runner_type' in config:
@@ -88,4 +90,5 @@ def build_runner(config: Config) -> Runner:
     else:
         runner = _Runner.from_cfg(config)
     make_checkpoints_safe(runner)
+    runner.register_hook(SampleIndexHook())
     return runner

@@ -7,6 +7,7 @@ from mmkd.engine.hooks.filter_norms_hook import FilterNormsHook
 from mmkd.engine.hooks.held_out_weights_hook import HeldOutWeightsHook
 from mmkd.engine.hooks.progress_hook import ProgressHook
 from mmkd.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
+from mmkd.engine.hooks.sample_index_hook import SampleIndexHook
 from mmkd.engine.hooks.soft_filter_pruning_hook import SoftFilterPruningHook
 from mmkd.engine.hooks.step_seed_hook import StepSeedHook
 from mmkd.engine.hooks.view_metrics_hook import ViewMetricsHook
@@ -19,6 +20,7 @@ __all__ = [
     'HeldOutWeightsHook',
     'ProgressHook',
     'SafeCheckpointHook',
+    'SampleIndexHook',
     'SoftFilterPruningHook',
     'StepSeedHook',
     'ViewMetricsHook',

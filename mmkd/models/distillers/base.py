@@ -28,6 +28,7 @@ from mmkd.models.distillers.phases import (
 from mmkd.models.distillers.rehearsal import BATCH, Rehearsal
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.run import Observation, Run
+from mmkd.models.distillers.sample_index import SampleIndex
 from mmkd.models.distillers.summary import summarize
 from mmkd.tasks import NETWORK_KEYS, check_class_labels
 from mmkd.utils.indices import FirstGpuBatches
@@ -71,6 +72,7 @@ class BaseDistiller(BaseModel):
         self.check_finite = check_finite
         self._may_look = FirstGpuBatches()
         self._last_run: Run | None = None
+        self.sample_index = SampleIndex()
 
     # -- what the two kinds of distillers say -------------------------------
 

@@ -305,7 +305,13 @@ class OfflineDistiller(BaseDistiller):
             for role in others
         }
         losses, tensors['student'] = student.learn(view, data_samples)
-        batch = Batch(data_samples, inputs.device, view.labels, self.student)
+        batch = Batch(
+            data_samples,
+            inputs.device,
+            view.labels,
+            self.student,
+            self.sample_index,
+        )
         return Run(losses, tensors, batch, view.images)
 
     def observe(
