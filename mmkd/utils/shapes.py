@@ -36,8 +36,8 @@ def check_feature_maps(
     if student.shape[2:] != teacher.shape[2:]:
         raise ValueError(
             f'{owner}: the heights and widths differ: {shapes}; maps are not '
-            'interpolated silently: choose taps of the same stride, or the '
-            'same output stride for both networks'
+            'interpolated silently: choose taps of the same stride, the same '
+            "output stride for both networks, or resize='teacher' in the loss"
         )
 
 
@@ -105,7 +105,7 @@ def check_logits(
             f'{owner}: the shapes differ: student logits '
             f'{tuple(student.shape)}, teacher logits {tuple(teacher.shape)}; '
             'logits are not interpolated silently: choose taps of the same '
-            'stride'
+            "stride, or resize='teacher' in the loss"
         )
 
 

@@ -282,7 +282,9 @@ class BaseDistiller(BaseModel):
             try:
                 given = part.losses(run.tensors, run.batch)
             except ValueError as error:
-                raise ValueError(f'{part.title}: {error}') from error
+                hint = part.hint(run.tensors, run.images.shape[-2:])
+                text = f'{part.title}: {error}' + (f'; {hint}' if hint else '')
+                raise ValueError(text) from error
             self._names.settle(number, part, given, run.losses)
             for phase, losses in given.items():
                 kept = found.setdefault(phase, {})

@@ -19,6 +19,14 @@ from mmkd.models.binding import (
 from mmkd.models.distillers.batch import Batch
 from mmkd.models.distillers.filling import Shapes, class_of, fill
 from mmkd.models.distillers.parts import ByPhase, Named, Part
+from mmkd.models.distillers.resizing import (
+    check_resize,
+    config_line,
+    resized,
+    resized_labels,
+    resized_shape,
+    size_hint,
+)
 from mmkd.taps import Tensors
 
 On = str | Sequence[str] | Mapping[str, str | Sequence[str]]
@@ -39,6 +47,8 @@ class TermSpec:
         extras: names of batch values passed by keyword.
         teacher_index: which teacher.
         weight: factor on the result (1 / number of teachers).
+        resize: whose maps get the height and width of the other side's:
+            ``'student'``, ``'teacher'``, or None.
     """
 
     name: str
@@ -48,6 +58,7 @@ class TermSpec:
     extras: tuple[str, ...]
     teacher_index: int = 0
     weight: float = 1.0
+    resize: str | None = None
 
     def build(
         self, labels: Sequence[str], shapes: ShapesByLabel, classes: int | None
@@ -61,7 +72,7 @@ class TermSpec:
             classes: of the student.
         """
 
-        def seen(side: str) -> Shapes:
+        def own(side: str) -> Shapes:
             label = labels[1 + self.teacher_index :][:1]
             if side != 'teacher':
                 label, names = ['student'], self.student or self.teacher
@@ -70,6 +81,12 @@ class TermSpec:
             if not names or not label:
                 return None
             return shapes.get(label[0], {}).get(names[0])
+
+        def seen(side: str) -> Shapes:
+            if side != self.resize:
+                return own(side)
+            other = 'teacher' if side == 'student' else 'student'
+            return resized_shape(own(side), own(other))
 
         key = f'losses.{self.name}'
         loss = ROOT_MODELS.build(fill(key, self.config, seen, classes))
@@ -99,7 +116,22 @@ class LossTerm(Part):
 
     def tensors(self, tensors: Named) -> list[Tensors]:
         """Return the positional arguments of the loss."""
-        return [tensors[label][name] for label, name in self.reads()]
+        found = [tensors[label][name] for label, name in self.reads()]
+        if self.spec.resize is None:
+            return found
+        return resized(self.spec.name, found, self.spec.resize)
+
+    def hint(self, tensors: Named, size: Sequence[int]) -> str:
+        """Return strides and the cure, where heights or widths differ."""
+        spec = self.spec
+        if spec.resize is not None:
+            return ''
+        name = spec.name
+        if spec.weight != 1.0:  # one of several teachers
+            name = name.removesuffix(f'_t{spec.teacher_index}')
+        line = config_line(name, spec.config, spec.student, spec.teacher)
+        found = [tensors[label][name] for label, name in self.reads()]
+        return size_hint(line, self.reads(), found, size)
 
     def losses(self, tensors: Named, batch: Batch) -> ByPhase:
         """Return the losses of every phase.
@@ -110,6 +142,8 @@ class LossTerm(Part):
         """
         inputs = self.tensors(tensors)
         extras = {name: batch[name] for name in self.spec.extras}
+        if self.spec.resize is not None and 'labels' in extras:
+            extras['labels'] = resized_labels(extras['labels'], inputs)
         found: ByPhase = {None: self._named(self.module(*inputs, **extras))}
         for phase in self.phases:
             given = self.module.phase_losses(  # type: ignore[operator]
@@ -139,6 +173,8 @@ class LossTerm(Part):
     def describe(self) -> str:
         """Return name, class, weight and what is read."""
         names = [f'{label} {name}' for label, name in self.reads()]
+        if self.spec.resize is not None:
+            names.append(f'{self.spec.resize} resized')
         return (
             f'{self.spec.name}: {type(self.module).__name__} x '
             f'{_weight(self.module, self.spec.weight)} '
@@ -195,12 +231,15 @@ def bind_losses(
                 'head that it reads'
             )
         on, index = cfg.pop('on'), cfg.pop('teacher', None)
+        resize = cfg.pop('resize', None)
         if index is not None and not 0 <= index < num_teachers:
             raise ValueError(
                 f'losses.{name}: teacher={index}, but there are '
                 f'{num_teachers} teachers (counted from 0)'
             )
         spec = _bind(name, cfg, on, num_teachers > 0, has_views)
+        check_resize(name, resize, len(spec.student) == len(spec.teacher) > 0)
+        spec = replace(spec, resize=resize)
         if not spec.teacher or index is not None or num_teachers == 1:
             specs.append(replace(spec, teacher_index=index or 0))
             continue

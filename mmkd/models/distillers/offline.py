@@ -55,8 +55,10 @@ class OfflineDistiller(BaseDistiller):
             both sides, a list, or ``dict(student=..., teacher=...)``), and
             ``teacher=k`` picks one of several teachers; without it every
             teacher has its own copy of the loss with weight 1 / number.
-            Numbers of channels are filled in (`mmkd.models.distillers.
-            filling`).
+            ``resize='teacher'`` (or ``'student'``) brings its maps to the
+            height and width of the other side's, bilinearly, and label maps
+            to the same size. Numbers of channels are filled in
+            (`mmkd.models.distillers.filling`).
         deploy: ``dict(weights='teacher')`` evaluates and exports the moving
             average of that name instead of the student.
         data_preprocessor: defaults to the student's.

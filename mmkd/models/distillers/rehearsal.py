@@ -183,7 +183,7 @@ class Rehearsal:
             labels = label_shape(self.roles[0].network, shrink.size)
             batch = DummyBatch((BATCH, *labels), self.rows)
             return [
-                (number, part, self._try_part(part, tensors, batch))
+                (number, part, self._try_part(part, tensors, batch, shrink))
                 for number, part in enumerate(parts)
                 if part.ready
                 and all(
@@ -193,7 +193,7 @@ class Rehearsal:
             ]
 
     def _try_part(
-        self, part: Part, tensors: Any, batch: DummyBatch
+        self, part: Part, tensors: Any, batch: DummyBatch, shrink: Shrink
     ) -> ByPhase:
         try:
             self._check_bins(part, tensors)
@@ -203,9 +203,11 @@ class Rehearsal:
                 f'{label} {name} {shapes_of(self.seen[label].taps.get(name))}'
                 for label, name in part.reads()
             )
+            hint = part.hint(tensors, shrink.size)
             raise ValueError(
-                f'{part.title} does not fit its tensors [{seen}]: {error} '
-                '(found by the dry run; model.dry_run=False skips it)'
+                f'{part.title} does not fit its tensors [{seen}]: {error}'
+                + (f'; {hint}' if hint else '')
+                + ' (found by the dry run; model.dry_run=False skips it)'
             ) from error
 
     def _check_bins(self, part: Part, tensors: Any) -> None:
