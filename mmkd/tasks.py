@@ -26,7 +26,7 @@ NETWORK_KEYS = frozenset(
 )  # fmt: skip
 
 # Where networks keep the head that knows the number of classes.
-_CLASS_HEADS = ('decode_head', 'head', 'bbox_head')
+_CLASS_HEADS = ('decode_head', 'head', 'bbox_head', 'roi_head.bbox_head')
 # Heads whose output is the network's. The predictions of detectors cannot be
 # averaged, and cascades have several heads.
 _MAIN_HEADS = ('decode_head', 'head')
@@ -47,7 +47,9 @@ def repository_of(module: nn.Module) -> str | None:
 def class_head(network: nn.Module) -> tuple[str, Any]:
     """Return key and head that know the classes; ``('', None)`` if none."""
     for key in _CLASS_HEADS:
-        head: Any = getattr(network, key, None)
+        head: Any = network
+        for name in key.split('.'):
+            head = getattr(head, name, None)
         if head is not None:
             return key, head[-1] if isinstance(head, nn.ModuleList) else head
     return '', None

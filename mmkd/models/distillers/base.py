@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from torch import nn
 
+from mmkd.inputs import input_shapes
 from mmkd.models.cohorts.followers import Followers
 from mmkd.models.distillers.finite import check_losses
 from mmkd.models.distillers.heads import build_heads, check_joint_heads
@@ -155,20 +156,27 @@ class BaseDistiller(BaseModel):
     def watch(
         self, input_shape: Sequence[int] | None = None
     ) -> Rehearsal | None:
-        """Run all networks without storage, and note the shapes of taps.
+        """Run copies of all networks, and note the shapes of taps.
 
         Args:
-            input_shape: (C, H, W); defaults to the size that the data
-                preprocessor pads to, else (3, 224, 224).
+            input_shape: (C, H, W); defaults to what preprocessor and
+                networks say (`mmkd.inputs`), else (3, 224, 224).
 
         Returns:
             None (said in the log) if a network does not run.
         """
-        size: Any = getattr(self.data_preprocessor, 'size', None)
-        size = (size, size) if isinstance(size, int) else size
-        shape = input_shape or (3, *(size or (224, 224)))
+        networks = [role.network for role in self.roles]
+        shapes = [
+            tuple(shape)
+            for network in networks
+            for shape in input_shapes(network, self.data_preprocessor)
+        ]
+        if input_shape is not None:
+            shapes = [tuple(input_shape)]
         views = getattr(self.views, 'num_rotations', 1)
-        return Rehearsal.of(self.roles, tuple(shape), BATCH * views)
+        return Rehearsal.of(
+            self.roles, list(dict.fromkeys(shapes)), BATCH * views
+        )
 
     def build_role_heads(
         self, role: Role, rehearsal: Rehearsal | None

@@ -63,8 +63,8 @@ class OfflineDistiller(BaseDistiller):
             average of that name instead of the student.
         data_preprocessor: defaults to the student's.
         dry_run: try taps and losses on small random tensors when built.
-        input_shape: (C, H, W) of the dry run; defaults to the size that the
-            data preprocessor pads to, else (3, 224, 224).
+        input_shape: (C, H, W) of the dry run; defaults to what preprocessor
+            and networks say (`mmkd.inputs`), else (3, 224, 224).
         check_labels, check_finite: see `BaseDistiller`.
         frozen_student: checkpoint of the student (a plain one), which then
             is neither trained nor updated: only auxiliary heads learn.
