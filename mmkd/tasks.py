@@ -26,7 +26,7 @@ NETWORK_KEYS = frozenset(
 )  # fmt: skip
 
 # Where networks keep the head that knows the number of classes.
-_CLASS_HEADS = ('decode_head', 'head', 'bbox_head')
+_CLASS_HEADS = ('decode_head', 'head', 'bbox_head', 'roi_head.bbox_head')
 # Heads whose output is the network's. The predictions of detectors cannot be
 # averaged, and cascades have several heads.
 _MAIN_HEADS = ('decode_head', 'head')
@@ -47,15 +47,32 @@ def repository_of(module: nn.Module) -> str | None:
 def class_head(network: nn.Module) -> tuple[str, Any]:
     """Return key and head that know the classes; ``('', None)`` if none."""
     for key in _CLASS_HEADS:
-        head: Any = getattr(network, key, None)
+        head: Any = network
+        for name in key.split('.'):
+            head = getattr(head, name, None)
         if head is not None:
             return key, head[-1] if isinstance(head, nn.ModuleList) else head
     return '', None
 
 
 def num_classes(network: nn.Module) -> int | None:
-    """Return the number of classes, or None where there are none."""
-    return getattr(class_head(network)[1], 'num_classes', None)
+    """Return the number of classes, or None where there are none.
+
+    A segmentation head with one output tells two classes apart, whether its
+    ``num_classes`` is 2 or 1.
+    """
+    return _classes_of(*class_head(network))
+
+
+def _classes_of(key: str, head: Any) -> int | None:
+    if key == 'decode_head' and getattr(head, 'out_channels', None) == 1:
+        return 2
+    return getattr(head, 'num_classes', None)
+
+
+def gives_bins(network: nn.Module) -> bool:
+    """Return whether outputs are bins of SimCC, (N, joints, bins)."""
+    return hasattr(getattr(network, 'head', None), 'simcc_split_ratio')
 
 
 def common_classes(networks: Sequence[nn.Module]) -> int | None:
@@ -172,7 +189,7 @@ def check_class_labels(
         ValueError: names the values, the class number and the cure.
     """
     key, head = class_head(network)
-    count = getattr(head, 'num_classes', None)
+    count = _classes_of(key, head)
     labels = None if count is None else class_labels(data_samples)
     if count is None or labels is None or not labels.numel():
         return
@@ -185,8 +202,11 @@ def check_class_labels(
         wrong = wrong[wrong != ignore]
     if wrong.numel():
         found = sorted({int(value) for value in wrong.unique()})[:5]
+        setting = f'{prefix}{key}.num_classes={count}'
+        if count != head.num_classes:
+            setting = f'{prefix}{key}.out_channels=1 (labels 0 and 1)'
         raise ValueError(
-            f'labels contain {found}, but {prefix}{key}.num_classes={count}'
+            f'labels contain {found}, but {setting}'
             + (f' and ignore_index={ignore}' if ignore is not None else '')
             + ': correct num_classes, the data set (reduce_zero_label, '
             'label map) or ignore_index'

@@ -70,8 +70,8 @@ def export_student(
         checkpoint: of the distiller or of the network.
         out: the file to write, ``.pth`` or ``.safetensors``.
         input_shape: (C, H, W) of the random input on which outputs are
-            compared; defaults to the size that the data preprocessor pads
-            to, else (3, 224, 224).
+            compared; defaults to what preprocessor and network say
+            (`mmkd.inputs`), else (3, 224, 224).
         onnx: ONNX file to write too; needs onnx and onnxruntime.
         allow_pickle: see `read_checkpoint`.
         peer: which peer of a cohort; defaults to the deployed one.

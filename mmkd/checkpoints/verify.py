@@ -10,17 +10,22 @@ import torch
 from torch import nn
 
 from mmkd.deploy import load_network_weights
+from mmkd.inputs import image_samples
+from mmkd.utils.meta_copy import runnable_shape
 
 
 def random_inputs(
     network: nn.Module, input_shape: Sequence[int] | None = None
 ) -> torch.Tensor:
-    """Return two random images (2, C, H, W), the same at every call."""
+    """Return two random images (2, C, H, W), the same at every call.
+
+    Args:
+        network: says the shape, if none is given (`mmkd.inputs`).
+        input_shape: (C, H, W).
+    """
     if input_shape is None:
-        preprocessor = getattr(network, 'data_preprocessor', None)
-        size = getattr(preprocessor, 'size', None) or (224, 224)
-        size = (size, size) if isinstance(size, int) else size
-        input_shape = (3, *size)
+        trained = getattr(network, 'trained', [network])  # of a distiller
+        input_shape = runnable_shape(trained[0])
     generator = torch.Generator().manual_seed(0)
     return torch.randn(2, *input_shape, generator=generator)
 
@@ -34,7 +39,8 @@ def raw_outputs(
         ValueError: the network does not run on ``inputs``.
     """
     try:
-        return list(_flat(network(inputs, None, mode='tensor')))
+        samples = image_samples(network, len(inputs), inputs.shape[1:])
+        return list(_flat(network(inputs, samples, mode='tensor')))
     except (RuntimeError, TypeError) as error:
         raise ValueError(
             f'{type(network).__name__} does not run on inputs '

@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from mmkd.cli.keys import RUN_KEYS, check_keys, offer
 from mmkd.networks import load_config
 
+
 def load_run_config(args: argparse.Namespace) -> Config:
     """Return the config of a tool's arguments, ready for a Runner.
 

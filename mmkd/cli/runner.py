@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from mmkd.datasets.named_samples import name_samples
 from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
+from mmkd.engine.hooks.sample_index_hook import SampleIndexHook
 from mmkd.engine.hooks.terminal_line_hook import TerminalLineHook
 
 _ALL_REDUCE_ON_CPU = 'gloo'
@@ -105,7 +106,8 @@ def build_runner(config: Config) -> Runner:
 
     Its checkpoints survive kills (see `SafeCheckpointHook`), and it stops
     before a step with a non-finite gradient (see `FiniteGradientHook`). On a
-    terminal it shows its progress (see `TerminalLineHook`).
+    terminal it shows its progress (see `TerminalLineHook`). Indices of
+    samples are looked at before they fill banks (see `SampleIndexHook`).
     """
     start_processes(config)
     if 'runner_type' in config:
@@ -114,7 +116,7 @@ def build_runner(config: Config) -> Runner:
         runner = _Runner.from_cfg(config)
     make_checkpoints_safe(runner)
     hooks = getattr(runner, 'hooks', ())
-    for kind in (FiniteGradientHook, TerminalLineHook):
+    for kind in (FiniteGradientHook, SampleIndexHook, TerminalLineHook):
         if not any(isinstance(hook, kind) for hook in hooks):
             runner.register_hook(kind())
     return runner

@@ -63,8 +63,9 @@ def wrong_kinds(kind: Any, given: Mapping[str, Any]) -> list[str]:
                 continue
             wanted = {type(default)}
         if not _is_one_of(value, wanted):
-            names = ' or '.join(sorted(_NAMES.get(k, k.__name__)
-                                       for k in wanted))
+            names = ' or '.join(
+                sorted(_NAMES.get(k, k.__name__) for k in wanted)
+            )
             said.append(
                 f'{name}={shown(value)} is {_NAMES.get(type(value), "a " + type(value).__name__)}, '
                 f'give {names}'
@@ -132,14 +133,19 @@ def _is_one_of(value: Any, kinds: set[type]) -> bool:
             ):
                 return True
         elif kind in (list, tuple) or (
-            kind in (collections.abc.Sequence, collections.abc.Collection,
-                     collections.abc.Iterable)
+            kind
+            in (
+                collections.abc.Sequence,
+                collections.abc.Collection,
+                collections.abc.Iterable,
+            )
         ):
             if isinstance(value, (list, tuple, set)):
                 return True
         elif isinstance(value, kind):
             return True
-        elif kind not in _NAMES and isinstance(value, (dict, str, int, float,
-                                                       list, tuple)):
+        elif kind not in _NAMES and isinstance(
+            value, (dict, str, int, float, list, tuple)
+        ):
             return True  # a class of its own may be made from anything
     return False

@@ -32,7 +32,7 @@ def couple_targets(
         model: not wrapped; a distiller, too.
         targets: see `find_targets`.
         input_shape: (C, H, W) on which the networks are followed; defaults
-            to the size that the data preprocessor pads to, else 224.
+            to what preprocessor and network say (`mmkd.inputs`), else 224.
 
     Returns:
         Targets, groups, and path of a target left out -> why.

@@ -36,8 +36,8 @@ def check_feature_maps(
     if student.shape[2:] != teacher.shape[2:]:
         raise ValueError(
             f'{owner}: the heights and widths differ: {shapes}; maps are not '
-            'interpolated silently: choose taps of the same stride, or the '
-            'same output stride for both networks'
+            'interpolated silently: choose taps of the same stride, the same '
+            "output stride for both networks, or resize='teacher' in the loss"
         )
 
 
@@ -72,23 +72,32 @@ def check_input_channels(
 
 
 def check_logits(
-    owner: str, student: torch.Tensor, teacher: torch.Tensor
+    owner: str, student: torch.Tensor, teacher: torch.Tensor, dim: int = 1
 ) -> None:
     """Check that two logit tensors (N, K, ...) can be compared.
 
+    Args:
+        owner: name of the caller, starts the message.
+        student: its logits.
+        teacher: its logits.
+        dim: where the K classes are.
+
     Raises:
-        ValueError: the classes K or any other dimension differ.
+        ValueError: there is no such dimension, or the classes K or any
+            other dimension differ.
     """
-    if student.ndim < 2 or teacher.ndim < 2:
+    least = dim + 1 if dim >= 0 else -dim
+    if min(student.ndim, teacher.ndim) < max(least, 2):
         raise ValueError(
-            f'{owner}: expected logits (N, K, ...), got student '
-            f'{tuple(student.shape)}, teacher {tuple(teacher.shape)}'
+            f'{owner}: expected logits (N, K, ...) with classes in dimension '
+            f'{dim}, got student {tuple(student.shape)}, teacher '
+            f'{tuple(teacher.shape)}'
         )
-    if student.shape[1] != teacher.shape[1]:
+    if student.shape[dim] != teacher.shape[dim]:
         raise ValueError(
-            f'{owner}: teacher predicts {teacher.shape[1]} classes, student '
-            f'{student.shape[1]} (logits {tuple(teacher.shape)} and '
-            f'{tuple(student.shape)}); set the same num_classes in both '
+            f'{owner}: teacher predicts {teacher.shape[dim]} classes, '
+            f'student {student.shape[dim]} (logits {tuple(teacher.shape)} '
+            f'and {tuple(student.shape)}); set the same num_classes in both '
             'networks, and use a teacher trained on this data set'
         )
     if student.shape != teacher.shape:
@@ -96,5 +105,29 @@ def check_logits(
             f'{owner}: the shapes differ: student logits '
             f'{tuple(student.shape)}, teacher logits {tuple(teacher.shape)}; '
             'logits are not interpolated silently: choose taps of the same '
-            'stride'
+            "stride, or resize='teacher' in the loss"
+        )
+
+
+def check_several(
+    owner: str, values: torch.Tensor, cure: str, dim: int = 1
+) -> None:
+    """Refuse a soft-max over a single value.
+
+    It is 1 whatever the value, so the loss is 0 and has no gradient.
+
+    Args:
+        owner: name of the caller, starts the message.
+        values: e.g. logits (N, K, ...).
+        cure: what to do, ends the message.
+        dim: over which the soft-max runs.
+
+    Raises:
+        ValueError: that dimension is 1.
+    """
+    if values.shape[dim] == 1:
+        raise ValueError(
+            f'{owner}: a soft-max over dimension {dim} of '
+            f'{tuple(values.shape)} is always 1, so the loss would be 0 and '
+            f'without gradient; {cure}'
         )

@@ -183,9 +183,7 @@ def list_of(config: str, name: str) -> Callable:
 BY_HAND: list[tuple[str, str, str, Any, tuple[str, ...]]] = []
 
 
-def by_hand(
-    kind: str, name: str, path: str, value: Any, *names: str
-) -> None:
+def by_hand(kind: str, name: str, path: str, value: Any, *names: str) -> None:
     last = path.rpartition('.')[2]
     BY_HAND.append((name, kind, path, value, names or (last,)))
 

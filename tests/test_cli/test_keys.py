@@ -110,9 +110,7 @@ def test_no_config_of_mmkd_is_refused():
             'unknown key "enabel"; nearest: enable',
         ),
         (
-            dict(
-                optim_wrapper=dict(paramwise_cfg=dict(norm_decay_multi=0.0))
-            ),
+            dict(optim_wrapper=dict(paramwise_cfg=dict(norm_decay_multi=0.0))),
             'unknown key "norm_decay_multi"; nearest: norm_decay_mult',
         ),
     ],

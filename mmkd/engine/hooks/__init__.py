@@ -8,6 +8,7 @@ from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.held_out_weights_hook import HeldOutWeightsHook
 from mmkd.engine.hooks.progress_hook import ProgressHook
 from mmkd.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
+from mmkd.engine.hooks.sample_index_hook import SampleIndexHook
 from mmkd.engine.hooks.soft_filter_pruning_hook import SoftFilterPruningHook
 from mmkd.engine.hooks.step_seed_hook import StepSeedHook
 from mmkd.engine.hooks.terminal_line_hook import TerminalLineHook
@@ -22,6 +23,7 @@ __all__ = [
     'HeldOutWeightsHook',
     'ProgressHook',
     'SafeCheckpointHook',
+    'SampleIndexHook',
     'SoftFilterPruningHook',
     'StepSeedHook',
     'TerminalLineHook',

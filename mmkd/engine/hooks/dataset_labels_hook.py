@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmkd.datasets.sample_indices import labels_by_index
 from mmkd.registry import HOOKS
 from mmkd.utils.dist import unwrapped
 
@@ -15,7 +16,9 @@ class DatasetLabelsHook(Hook):
 
     Every part of the model with a method ``set_dataset_labels(labels,
     device)``, such as `MemoryMutualContrastiveExchange`, gets the labels in
-    the order of ``sample_idx`` before training starts.
+    the order of ``sample_idx`` before training starts. The data set may be
+    wrapped in ``RepeatDataset`` and ``ClassBalancedDataset``, or be an
+    `IndexedConcatDataset`.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -23,7 +26,8 @@ class DatasetLabelsHook(Hook):
 
         Raises:
             TypeError: the data set cannot tell its labels.
-            ValueError: no part of the model asks for them.
+            ValueError: no part of the model asks for them, or different
+                samples have the same index.
         """
         model = unwrapped(runner.model)
         asking = [
@@ -37,14 +41,7 @@ class DatasetLabelsHook(Hook):
                 'of the data set; remove the hook from custom_hooks'
             )
         dataset = runner.train_dataloader.dataset
-        if not hasattr(dataset, 'get_gt_labels'):
-            raise TypeError(
-                f'DatasetLabelsHook: train_dataloader.dataset is a '
-                f'{type(dataset).__name__}, which has no get_gt_labels(); '
-                'use a classification data set of mmpretrain or mmkd, not '
-                'wrapped (sample_idx must count the whole set)'
-            )
-        labels = dataset.get_gt_labels()
+        labels = labels_by_index(dataset, 'DatasetLabelsHook')
         device = next(model.parameters()).device
         for part in asking:
             part.set_dataset_labels(labels, device)

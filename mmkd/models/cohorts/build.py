@@ -11,7 +11,7 @@ from torch import nn
 
 from mmkd.models.cohorts.cohort import Cohort
 from mmkd.networks import network_dict
-from mmkd.utils.meta_copy import meta_copy, meta_input
+from mmkd.utils.meta_copy import COPIES, run_copy
 
 
 def class_of_cohort(config: Mapping[str, Any]) -> type[Cohort]:
@@ -110,7 +110,7 @@ def check_shared_order(
     """Refuse a shared module that a module with own weights precedes.
 
     Args:
-        cohort: its peers run without storage.
+        cohort: copies of its peers run.
         rows: number of images.
         shape: (C, H, W) of an image.
 
@@ -130,16 +130,22 @@ def _layers_in_order(
     peer: nn.Module, rows: int, shape: Sequence[int]
 ) -> list[str]:
     """Return the names of the layers with weights, as they run."""
-    clone = meta_copy(peer).eval()
-    order: list[str] = []
-    for name, module in clone.named_modules():
-        if not list(module.children()) and list(module.parameters()):
-            module.register_forward_hook(
-                lambda *_, name=name: order.append(name)
-            )
-    with torch.no_grad():
-        clone(meta_input(clone, rows, *shape), None, mode='tensor')
-    return order
+    for make in COPIES:
+        clone = make(peer).eval()
+        order: list[str] = []
+        for name, module in clone.named_modules():
+            if not list(module.children()) and list(module.parameters()):
+                module.register_forward_hook(
+                    lambda *_, order=order, name=name: order.append(name)
+                )
+        try:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                run_copy(clone, rows, shape)
+        except Exception as error:  # any operator may lack a meta form
+            failed = error
+            continue
+        return order
+    raise failed
 
 
 def _check_starts_at_input(

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from torch import nn
 
+from mmkd.inputs import input_shapes
 from mmkd.models.cohorts.followers import Followers
 from mmkd.models.distillers.finite import check_losses
 from mmkd.models.distillers.heads import build_heads, check_joint_heads
@@ -28,6 +29,7 @@ from mmkd.models.distillers.phases import (
 from mmkd.models.distillers.rehearsal import BATCH, Rehearsal
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.run import Observation, Run
+from mmkd.models.distillers.sample_index import SampleIndex
 from mmkd.models.distillers.summary import summarize
 from mmkd.tasks import NETWORK_KEYS, check_class_labels
 from mmkd.utils.indices import FirstGpuBatches
@@ -71,6 +73,7 @@ class BaseDistiller(BaseModel):
         self.check_finite = check_finite
         self._may_look = FirstGpuBatches()
         self._last_run: Run | None = None
+        self.sample_index = SampleIndex()
 
     # -- what the two kinds of distillers say -------------------------------
 
@@ -153,20 +156,27 @@ class BaseDistiller(BaseModel):
     def watch(
         self, input_shape: Sequence[int] | None = None
     ) -> Rehearsal | None:
-        """Run all networks without storage, and note the shapes of taps.
+        """Run copies of all networks, and note the shapes of taps.
 
         Args:
-            input_shape: (C, H, W); defaults to the size that the data
-                preprocessor pads to, else (3, 224, 224).
+            input_shape: (C, H, W); defaults to what preprocessor and
+                networks say (`mmkd.inputs`), else (3, 224, 224).
 
         Returns:
             None (said in the log) if a network does not run.
         """
-        size: Any = getattr(self.data_preprocessor, 'size', None)
-        size = (size, size) if isinstance(size, int) else size
-        shape = input_shape or (3, *(size or (224, 224)))
+        networks = [role.network for role in self.roles]
+        shapes = [
+            tuple(shape)
+            for network in networks
+            for shape in input_shapes(network, self.data_preprocessor)
+        ]
+        if input_shape is not None:
+            shapes = [tuple(input_shape)]
         views = getattr(self.views, 'num_rotations', 1)
-        return Rehearsal.of(self.roles, tuple(shape), BATCH * views)
+        return Rehearsal.of(
+            self.roles, list(dict.fromkeys(shapes)), BATCH * views
+        )
 
     def build_role_heads(
         self, role: Role, rehearsal: Rehearsal | None
@@ -277,7 +287,12 @@ class BaseDistiller(BaseModel):
         run = self.run(inputs, data_samples)
         found: ByPhase = {None: dict(run.losses)}
         for number, part in enumerate(self.parts):
-            given = part.losses(run.tensors, run.batch)
+            try:
+                given = part.losses(run.tensors, run.batch)
+            except ValueError as error:
+                hint = part.hint(run.tensors, run.images.shape[-2:])
+                text = f'{part.title}: {error}' + (f'; {hint}' if hint else '')
+                raise ValueError(text) from error
             self._names.settle(number, part, given, run.losses)
             for phase, losses in given.items():
                 kept = found.setdefault(phase, {})

@@ -9,23 +9,8 @@ import torch
 from mmengine.logging import MessageHub
 from torch import nn
 
+from mmkd.models.distillers.sample_index import SampleIndex
 from mmkd.tasks import loss_of_output, stack_labels, stack_target_weights
-
-
-def stack_sample_idx(data_samples: Sequence[Any] | None) -> torch.Tensor:
-    """Return the index of every sample in its data set, (N,) int64.
-
-    Raises:
-        ValueError: the samples do not carry it.
-    """
-    found = [s.metainfo.get('sample_idx') for s in data_samples or ()]
-    if not found or any(index is None for index in found):
-        raise ValueError(
-            'a loss asks for "sample_idx", but the data samples do not carry '
-            'it: add "sample_idx" to meta_keys of the pack transform at the '
-            'end of train_pipeline'
-        )
-    return torch.tensor(found, dtype=torch.long)
 
 
 def _moved(
@@ -47,6 +32,7 @@ class Batch:
         device: where tensors go.
         view_labels: labels of the views, if there are views.
         network: whose head computes the task loss of auxiliary classifiers.
+        sample_index: reads the index of every sample.
     """
 
     def __init__(
@@ -55,10 +41,12 @@ class Batch:
         device: torch.device,
         view_labels: torch.Tensor | None = None,
         network: nn.Module | None = None,
+        sample_index: SampleIndex | None = None,
     ) -> None:
+        read = sample_index or SampleIndex()
         makers: dict[str, Callable[[], Any]] = dict(
             labels=lambda: stack_labels(data_samples).to(device),
-            sample_idx=lambda: stack_sample_idx(data_samples).to(device),
+            sample_idx=lambda: read(data_samples).to(device),
             target_weight=lambda: _moved(
                 stack_target_weights(data_samples), device
             ),

@@ -19,6 +19,14 @@ from mmkd.models.binding import (
 from mmkd.models.distillers.batch import Batch
 from mmkd.models.distillers.filling import Shapes, class_of, fill
 from mmkd.models.distillers.parts import ByPhase, Named, Part
+from mmkd.models.distillers.resizing import (
+    check_resize,
+    config_line,
+    resized,
+    resized_labels,
+    resized_shape,
+    size_hint,
+)
 from mmkd.taps import Tensors
 from mmkd.utils.settings import require_dict
 
@@ -40,6 +48,8 @@ class TermSpec:
         extras: names of batch values passed by keyword.
         teacher_index: which teacher.
         weight: factor on the result (1 / number of teachers).
+        resize: whose maps get the height and width of the other side's:
+            ``'student'``, ``'teacher'``, or None.
     """
 
     name: str
@@ -49,6 +59,7 @@ class TermSpec:
     extras: tuple[str, ...]
     teacher_index: int = 0
     weight: float = 1.0
+    resize: str | None = None
 
     def build(
         self, labels: Sequence[str], shape: ShapeOf, classes: int | None
@@ -64,7 +75,7 @@ class TermSpec:
 
         teacher = labels[1 + self.teacher_index] if self.teacher else ''
 
-        def seen(side: str) -> Shapes:
+        def own(side: str) -> Shapes:
             if side == 'in':
                 side = 'student' if self.student else 'teacher'
             if side == 'student':
@@ -72,6 +83,12 @@ class TermSpec:
             else:
                 label, names = teacher, self.teacher
             return shape(label, names[0]) if names else None
+
+        def seen(side: str) -> Shapes:
+            if side != self.resize:
+                return own(side)
+            other = 'teacher' if side == 'student' else 'student'
+            return resized_shape(own(side), own(other))
 
         key = f'losses.{self.name}'
         loss = ROOT_MODELS.build(fill(key, self.config, seen, classes))
@@ -100,7 +117,22 @@ class LossTerm(Part):
 
     def tensors(self, tensors: Named) -> list[Tensors]:
         """Return the positional arguments of the loss."""
-        return [tensors[label][name] for label, name in self.reads()]
+        found = [tensors[label][name] for label, name in self.reads()]
+        if self.spec.resize is None:
+            return found
+        return resized(self.spec.name, found, self.spec.resize)
+
+    def hint(self, tensors: Named, size: Sequence[int]) -> str:
+        """Return strides and the cure, where heights or widths differ."""
+        spec = self.spec
+        if spec.resize is not None:
+            return ''
+        name = spec.name
+        if spec.weight != 1.0:  # one of several teachers
+            name = name.removesuffix(f'_t{spec.teacher_index}')
+        line = config_line(name, spec.config, spec.student, spec.teacher)
+        found = [tensors[label][name] for label, name in self.reads()]
+        return size_hint(line, self.reads(), found, size)
 
     def losses(self, tensors: Named, batch: Batch) -> ByPhase:
         """Return the losses of every phase.
@@ -111,6 +143,8 @@ class LossTerm(Part):
         """
         inputs = self.tensors(tensors)
         extras = {name: batch[name] for name in self.spec.extras}
+        if self.spec.resize is not None and 'labels' in extras:
+            extras['labels'] = resized_labels(extras['labels'], inputs)
         found: ByPhase = {None: self._named(self.module(*inputs, **extras))}
         for phase in self.phases:
             given = self.module.phase_losses(  # type: ignore[operator]
@@ -140,6 +174,8 @@ class LossTerm(Part):
     def describe(self) -> str:
         """Return name, class, weight and what is read."""
         names = [f'{label} {name}' for label, name in self.reads()]
+        if self.spec.resize is not None:
+            names.append(f'{self.spec.resize} resized')
         return (
             f'{self.spec.name}: {type(self.module).__name__} x '
             f'{_weight(self.module, self.spec.weight)} '
@@ -198,6 +234,7 @@ def bind_losses(
                 'head that it reads'
             )
         on, index = cfg.pop('on'), cfg.pop('teacher', None)
+        resize = cfg.pop('resize', None)
         if index is not None and not isinstance(index, int):
             raise TypeError(
                 f'losses.{name}: teacher={index!r} is no number: give the '
@@ -209,6 +246,8 @@ def bind_losses(
                 f'{num_teachers} teachers (counted from 0)'
             )
         spec = _bind(name, cfg, on, num_teachers > 0, has_views)
+        check_resize(name, resize, len(spec.student) == len(spec.teacher) > 0)
+        spec = replace(spec, resize=resize)
         if not spec.teacher or index is not None or num_teachers == 1:
             specs.append(replace(spec, teacher_index=index or 0))
             continue

@@ -56,14 +56,16 @@ class OfflineDistiller(BaseDistiller):
             both sides, a list, or ``dict(student=..., teacher=...)``), and
             ``teacher=k`` picks one of several teachers; without it every
             teacher has its own copy of the loss with weight 1 / number.
-            Numbers of channels are filled in (`mmkd.models.distillers.
-            filling`).
+            ``resize='teacher'`` (or ``'student'``) brings its maps to the
+            height and width of the other side's, bilinearly, and label maps
+            to the same size. Numbers of channels are filled in
+            (`mmkd.models.distillers.filling`).
         deploy: ``dict(weights='teacher')`` evaluates and exports the moving
             average of that name instead of the student.
         data_preprocessor: defaults to the student's.
         dry_run: try taps and losses on small random tensors when built.
-        input_shape: (C, H, W) of the dry run; defaults to the size that the
-            data preprocessor pads to, else (3, 224, 224).
+        input_shape: (C, H, W) of the dry run; defaults to what preprocessor
+            and networks say (`mmkd.inputs`), else (3, 224, 224).
         check_labels, check_finite: see `BaseDistiller`.
         frozen_student: checkpoint of the student (a plain one), which then
             is neither trained nor updated: only auxiliary heads learn.
@@ -315,7 +317,13 @@ class OfflineDistiller(BaseDistiller):
             for role in others
         }
         losses, tensors['student'] = student.learn(view, data_samples)
-        batch = Batch(data_samples, inputs.device, view.labels, self.student)
+        batch = Batch(
+            data_samples,
+            inputs.device,
+            view.labels,
+            self.student,
+            self.sample_index,
+        )
         return Run(losses, tensors, batch, view.images)
 
     def observe(

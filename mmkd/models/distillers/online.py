@@ -264,7 +264,11 @@ class OnlineDistiller(DeploysPeers):
                 tensors[role.label] = found
         shown = views(images[0])
         batch = Batch(
-            data_samples, images[0].device, shown.labels, self.cohort[0]
+            data_samples,
+            images[0].device,
+            shown.labels,
+            self.cohort[0],
+            self.sample_index,
         )
         return Run(losses, tensors, batch, shown.images)
 

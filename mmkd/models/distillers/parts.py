@@ -59,6 +59,15 @@ class Part:
             for label, name in self.reads()
         }
 
+    def hint(self, tensors: Named, size: Sequence[int]) -> str:
+        """Return what a message adds when tensors are refused.
+
+        Args:
+            tensors: that were read.
+            size: (H, W) of the images.
+        """
+        return ''
+
     def describe(self) -> str:
         """Return what the summary says of it."""
         raise NotImplementedError

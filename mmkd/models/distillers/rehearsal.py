@@ -1,7 +1,8 @@
 """A rehearsal at build time: finds shape errors before data is loaded.
 
 The networks run as copies without storage (torch's meta device), which costs
-nothing and gives the true shapes; auxiliary heads, losses and exchanges then
+nothing and gives the true shapes, or, where that cannot be (two-stage
+detectors), as real copies; auxiliary heads, losses and exchanges then
 run for real on random tensors of these channels and small height and width
 (and, where those are refused, of the true ones).
 """
@@ -22,13 +23,21 @@ from mmkd.models.distillers.filling import Shapes
 from mmkd.models.distillers.heads import build_heads, try_head
 from mmkd.models.distillers.parts import ByPhase, Part
 from mmkd.models.distillers.role import Role
-from mmkd.models.distillers.shrink import Shrink, shapes_of, size_of
+from mmkd.models.distillers.shrink import (
+    Shrink,
+    as_list,
+    shapes_of,
+    size_of,
+)
 from mmkd.taps import Tensors
-from mmkd.tasks import label_shape
-from mmkd.utils.meta_copy import meta_copy, meta_input
+from mmkd.tasks import gives_bins, label_shape
+from mmkd.utils.meta_copy import COPIES, run_copy
 
 BATCH = 2
 SIDE = 16  # largest height and width on which losses are tried
+
+# What losses raise on tensors that they were not made for.
+_REFUSALS = (ValueError, TypeError, RuntimeError, IndexError, AttributeError)
 
 Trial = tuple[int, Part, ByPhase]
 
@@ -43,7 +52,7 @@ class Seen:
 
     Args:
         multiply_adds: of one image.
-        taps: name -> tensor without storage.
+        taps: name -> tensor, of use for its shape alone.
     """
 
     multiply_adds: float
@@ -93,23 +102,31 @@ class Rehearsal:
 
     @classmethod
     def of(
-        cls, roles: Sequence[Role], shape: Sequence[int], rows: int = BATCH
+        cls,
+        roles: Sequence[Role],
+        shapes: Sequence[Sequence[int]],
+        rows: int = BATCH,
     ) -> Rehearsal | None:
         """Return the rehearsal, or None (said in the log) if one cannot be.
 
-        Args: see `Rehearsal`.
+        Args:
+            roles: see `Rehearsal`.
+            shapes: (C, H, W) to try, the likeliest first.
+            rows: see `Rehearsal`.
         """
-        try:
-            return cls(roles, shape, rows)
-        except CannotRehearseError as error:
-            print_log(
-                f'dry run skipped: {error} on an input of '
-                f'{(rows, *shape)}; give model.input_shape=(C, H, W), or '
-                'dry_run=False',
-                logger='current',
-                level=logging.WARNING,
-            )
-            return None
+        reasons = []
+        for shape in shapes:
+            try:
+                return cls(roles, shape, rows)
+            except CannotRehearseError as error:
+                reasons.append(f'{error} on an input of {(rows, *shape)}')
+        print_log(
+            f'dry run skipped: {reasons[0]}; give model.input_shape='
+            '(C, H, W), or dry_run=False',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return None
 
     # -- what heads and losses are built from -------------------------------
 
@@ -193,7 +210,7 @@ class Rehearsal:
             labels = label_shape(self.roles[0].network, shrink.size)
             batch = DummyBatch((BATCH, *labels), self.rows)
             return [
-                (number, part, self._try_part(part, tensors, batch))
+                (number, part, self._try_part(part, tensors, batch, shrink))
                 for number, part in enumerate(parts)
                 if part.ready
                 and all(
@@ -203,19 +220,44 @@ class Rehearsal:
             ]
 
     def _try_part(
-        self, part: Part, tensors: Any, batch: DummyBatch
+        self, part: Part, tensors: Any, batch: DummyBatch, shrink: Shrink
     ) -> ByPhase:
         try:
+            self._check_bins(part, tensors)
             return part.rehearse(tensors, batch)
-        except (ValueError, TypeError, RuntimeError, IndexError) as error:
+        except _REFUSALS as error:
             seen = '; '.join(
                 f'{label} {name} {shapes_of(self.seen[label].taps.get(name))}'
                 for label, name in part.reads()
             )
+            hint = part.hint(tensors, shrink.size)
             raise ValueError(
-                f'{part.title} does not fit its tensors [{seen}]: {error} '
-                '(found by the dry run; model.dry_run=False skips it)'
+                f'{part.title} does not fit its tensors [{seen}]: {error}'
+                + (f'; {hint}' if hint else '')
+                + ' (found by the dry run; model.dry_run=False skips it)'
             ) from error
+
+    def _check_bins(self, part: Part, tensors: Any) -> None:
+        """Refuse a softmax over joints where bins follow them.
+
+        Raises:
+            ValueError: names the dimension of the bins.
+        """
+        dims = {getattr(m, 'softmax_dim', None) for m in part.module.modules()}
+        networks = {role.label: role.network for role in self.roles}
+        for label, name in part.reads():
+            for value in as_list(tensors[label][name]):
+                if (
+                    value.ndim == 3
+                    and dims & {1, -2}
+                    and gives_bins(networks[label])
+                ):
+                    raise ValueError(
+                        f'{label} {name} {tuple(value.shape)} is (N, joints, '
+                        'bins) in a SimCC network, but the softmax runs over '
+                        'dimension 1, the joints; set dim=2 (in an exchange: '
+                        "transfer_loss=dict(type='mmkd.KLDivLoss', dim=2))"
+                    )
 
     def _taps(self, role: Role, shrink: Shrink) -> dict[str, Tensors]:
         with torch.random.fork_rng(devices=[]):
@@ -227,26 +269,29 @@ class Rehearsal:
 
 
 def watch(role: Role, rows: int, shape: Sequence[int]) -> Seen:
-    """Run a role's network without storage.
+    """Run a copy of a role's network.
 
     Raises:
         CannotRehearseError: it does not run.
     """
-    clone = meta_copy(role.network).eval()
-    taps = role.taps.on(clone)
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), taps.recording() as record, counter:
-        try:
-            clone(meta_input(clone, rows, *shape), None, mode='tensor')
-        except Exception as error:  # any operator may lack a meta form
-            raise CannotRehearseError(
-                f'{role.label} did not run ({type(error).__name__}: {error})'
-            ) from error
-    flops = counter.get_total_flops()
-    return Seen(
-        flops / 2 / rows,
-        {name: record[name] for name in taps.paths if record.ran(name)},
-    )
+    for make in COPIES:
+        clone = make(role.network).eval()
+        taps = role.taps.on(clone)
+        counter = FlopCounterMode(display=False)
+        with torch.no_grad(), taps.recording() as record, counter:
+            try:
+                run_copy(clone, rows, shape)
+            except Exception as error:  # any operator may lack a meta form
+                failed = error
+                continue
+        flops = counter.get_total_flops()
+        return Seen(
+            flops / 2 / rows,
+            {name: record[name] for name in taps.paths if record.ran(name)},
+        )
+    raise CannotRehearseError(
+        f'{role.label} did not run ({type(failed).__name__}: {failed})'
+    ) from failed
 
 
 def _require_all(role: Role, seen: Seen) -> None:

@@ -27,6 +27,7 @@ from mmkd.models.exchanges.transfer import (
 from mmkd.models.losses.label_maps import downsample_labels
 from mmkd.models.losses.precision import at_least_float32
 from mmkd.registry import MODELS
+from mmkd.utils.shapes import check_several
 
 _RULES = dict(
     naive=naive_target, linear=linear_target, minlogit=min_logit_target
@@ -135,6 +136,13 @@ class KnowledgeCollaborationExchange(Exchange):
                 "of maps, as of dense detectors; set target='mean'"
             )
         stacked = at_least_float32(torch.stack(logits))  # type: ignore[arg-type]
+        check_several(
+            f'KnowledgeCollaborationExchange with target={self.target!r}',
+            stacked,
+            "set target='mean' and transfer_loss=dict(type='mmkd.KLDivLoss', "
+            'sigmoid=True) for heads with one output',
+            2,
+        )
         labels = self._fitting(labels, stacked.shape[1:])
         vectors = stacked.movedim(2, -1)  # (M, N, ..., K)
         known = (labels >= 0) & (labels < vectors.shape[-1])

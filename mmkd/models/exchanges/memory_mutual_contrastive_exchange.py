@@ -139,6 +139,6 @@ class MemoryMutualContrastiveExchange(Exchange):
                 f'MemoryMutualContrastiveExchange: sample_idx='
                 f'{int(batch["sample_idx"][row])} of the batch has label '
                 f'{int(labels[row])}, the data set says otherwise: the '
-                'indices count a part of the set (a wrapped or concatenated '
-                'data set); train on a plain data set'
+                'indices count a part of the set; concatenate data sets by '
+                "type='mmkd.IndexedConcatDataset'"
             )

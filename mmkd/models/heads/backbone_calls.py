@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmkd.inputs import input_channels
 from mmkd.utils.meta_copy import meta_copy, meta_input
 
 
@@ -74,7 +75,7 @@ def record_calls(backbone: nn.Module) -> tuple[list[Call], int]:
     clone = meta_copy(backbone)
     clone.eval()  # mmpretrain's returns nothing
     forget_hooks(clone)
-    image = meta_input(clone, 1, 3, side, side)
+    image = meta_input(clone, 1, input_channels(backbone), side, side)
     calls: list[Call] = []
     running: list[str] = []
 

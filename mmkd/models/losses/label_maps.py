@@ -62,11 +62,16 @@ def class_labels(
         wrong = labels[outside & (labels != ignore_index)]
         if len(wrong):
             found = ', '.join(map(str, wrong.unique().tolist()[:10]))
+            cure = (
+                'set ignore_index to the void label of the data set, or map '
+                'its labels to the classes'
+            )
+            if num_classes == 1:
+                cure = f'set num_classes=2 for a head with one output, {cure}'
             raise ValueError(
                 f'label {found} found but ignore_index={ignore_index} and '
                 f'num_classes={num_classes}: labels must be 0..'
-                f'{num_classes - 1} or ignore_index; set ignore_index to the '
-                'void label of the data set, or map its labels to the classes'
+                f'{num_classes - 1} or ignore_index; {cure}'
             )
     no_class = outside | (labels == ignore_index)
     return labels.masked_fill(no_class, num_classes)

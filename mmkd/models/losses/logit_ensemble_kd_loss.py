@@ -31,6 +31,7 @@ class LogitEnsembleKDLoss(nn.Module):
         detach_target: stop the gradient through the mean; the published
             ImageNet script does not.
         loss_weight: factor on the returned value.
+        sigmoid: for heads with one output, see `KLDivLoss`.
 
     Shape:
         logits: list of M tensors (N, K, ...).
@@ -46,6 +47,7 @@ class LogitEnsembleKDLoss(nn.Module):
         targets: str = 'all',
         detach_target: bool = True,
         loss_weight: float = 1.0,
+        sigmoid: bool = False,
     ) -> None:
         super().__init__()
         check_positive('LogitEnsembleKDLoss', 3.0, temperature=temperature)
@@ -56,7 +58,10 @@ class LogitEnsembleKDLoss(nn.Module):
             )
         self.targets = targets
         self.divergence = KLDivLoss(
-            temperature, loss_weight, detach_target=detach_target
+            temperature,
+            loss_weight,
+            detach_target=detach_target,
+            sigmoid=sigmoid,
         )
 
     def forward(

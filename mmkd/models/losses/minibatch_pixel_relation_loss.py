@@ -10,7 +10,7 @@ from mmkd.models.losses.fused_pair_kl import pair_relation_kl
 from mmkd.models.losses.precision import at_least_float32, no_autocast
 from mmkd.registry import MODELS
 from mmkd.utils.settings import check_positive
-from mmkd.utils.shapes import check_feature_maps
+from mmkd.utils.shapes import check_feature_maps, check_several
 
 AUTO_POOL_SIZE = 256
 
@@ -86,6 +86,11 @@ class MiniBatchPixelRelationLoss(nn.Module):
         with no_autocast(student_feats):
             student = self._pixels(student_feats)
             teacher = self._pixels(teacher_feats.detach()).to(student.dtype)
+            check_several(
+                'MiniBatchPixelRelationLoss',
+                student,
+                'tap maps of several pixels, or reduce pool',
+            )
             loss = pair_relation_kl(
                 student,
                 teacher,

@@ -8,6 +8,7 @@ from torch import nn
 from mmkd.models.losses.precision import at_least_float32
 from mmkd.registry import MODELS
 from mmkd.utils.settings import check_positive
+from mmkd.utils.shapes import check_several
 
 
 @MODELS.register_module()
@@ -72,6 +73,9 @@ class PixelwiseKLLoss(nn.Module):
             target = target.detach()
         pred = at_least_float32(pred).flatten(2)
         target = at_least_float32(target).flatten(2)
+        check_several(
+            'PixelwiseKLLoss', pred, 'tap heat maps of several pixels', 2
+        )
         if target_weight is not None and self.use_target_weight:
             weight = target_weight.reshape(*pred.shape[:2], 1).to(pred.dtype)
             pred, target = pred * weight, target * weight

@@ -10,7 +10,7 @@ from mmkd.models.losses.precision import at_least_float32, no_autocast
 from mmkd.registry import MODELS
 from mmkd.utils.indices import check_classes, check_labels
 from mmkd.utils.settings import check_positive
-from mmkd.utils.shapes import check_logits
+from mmkd.utils.shapes import check_logits, check_several
 
 LEAST_NORM = 1e-8
 
@@ -125,6 +125,11 @@ class SSKDLoss(nn.Module):
                 f'{tuple(teacher_embeds.shape)} must be (rows, width); '
                 'choose taps behind the pooling'
             )
+        check_several(
+            'SSKDLoss',
+            student_logits,
+            'give networks with at least two classes',
+        )
         check_labels('SSKDLoss', labels, rows // turns)
         check_classes('SSKDLoss', labels, student_logits.shape[1])
         with no_autocast(student_logits):

@@ -125,3 +125,82 @@ def test_wrong_lengths_and_settings():
         KLDivLoss(temperature=0)
     with pytest.raises(ValueError, match='target_epsilon=-1'):
         KLDivLoss(target_epsilon=-1)
+
+
+def binary_kl(student, teacher, temperature, dim):
+    """Sum over classes, mean over all else, one number at a time."""
+    student, teacher = student.movedim(dim, -1), teacher.movedim(dim, -1)
+    rows = list(
+        zip(student.flatten(0, -2), teacher.flatten(0, -2), strict=True)
+    )
+    total = 0.0
+    for one, two in rows:
+        for z_s, z_t in zip(one, two, strict=True):
+            p = 1 / (1 + torch.exp(-z_t / temperature))
+            q = 1 / (1 + torch.exp(-z_s / temperature))
+            total += p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()
+    return total * temperature**2 / len(rows)
+
+
+@pytest.mark.parametrize('shape', [(3, 1), (2, 1, 4, 3), (2, 5, 3)])
+@pytest.mark.parametrize('dim', [1, -1])
+@pytest.mark.parametrize('temperature', [1.0, 4.0])
+def test_sigmoid_equals_loop(shape, dim, temperature):
+    student = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    teacher = torch.randn(shape, dtype=torch.float64)
+    ours = KLDivLoss(temperature, sigmoid=True, dim=dim)(student, teacher)
+    loop = binary_kl(student, teacher, temperature, dim)
+    grads = [torch.autograd.grad(loss, student)[0] for loss in (ours, loop)]
+    torch.testing.assert_close(ours, loop)
+    torch.testing.assert_close(*grads)
+    assert grads[0].abs().max() > 0
+
+
+def test_sigmoid_of_one_output_is_the_softmax_of_two():
+    student, teacher = torch.randn(2, 2, 1, 3, 3, dtype=torch.float64)
+    pair = [torch.cat([z, torch.zeros_like(z)], 1) for z in (student, teacher)]
+    torch.testing.assert_close(
+        KLDivLoss(2.0, sigmoid=True)(student, teacher), KLDivLoss(2.0)(*pair)
+    )
+
+
+def test_sigmoid_is_finite_where_both_are_sure():
+    student = torch.tensor([[200.0], [-200.0]], requires_grad=True)
+    loss = KLDivLoss(sigmoid=True)(student, -student.detach())
+    loss.backward()
+    assert loss.item() == pytest.approx(200)
+    assert student.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('temperature', [1.0, 3.0])
+def test_softmax_over_another_dimension(temperature):
+    student, teacher = torch.randn(2, 2, 5, 7, dtype=torch.float64)
+    expected = cirkd.kl_div(
+        student.flatten(0, 1), teacher.flatten(0, 1), temperature
+    )
+    for dim in (2, -1):
+        loss = KLDivLoss(temperature, dim=dim)(student, teacher)
+        torch.testing.assert_close(loss, expected)
+    assert KLDivLoss(temperature)(student, teacher) != expected
+    assert str(KLDivLoss(dim=2)) == (
+        'KLDivLoss(temperature=1.0, loss_weight=1.0, dim=2)'
+    )
+
+
+def test_one_class_is_refused():
+    logits = torch.randn(2, 1, 4, 4)
+    with pytest.raises(ValueError, match=r'\(2, 1, 4, 4\).*sigmoid=True'):
+        KLDivLoss()(logits, logits)
+    with pytest.raises(ValueError, match=r'dimension 2 of \(2, 5, 1\)'):
+        KLDivLoss(dim=2)(*torch.randn(2, 2, 5, 1))
+
+
+def test_dim_beyond_the_logits_is_named():
+    logits = torch.randn(2, 5)
+    with pytest.raises(ValueError, match=r'classes in dimension 2.*\(2, 5\)'):
+        KLDivLoss(dim=2)(logits, logits)
+
+
+def test_target_epsilon_is_for_the_softmax():
+    with pytest.raises(ValueError, match=r'target_epsilon=1e-07.*sigmoid'):
+        KLDivLoss(target_epsilon=1e-7, sigmoid=True)
