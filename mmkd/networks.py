@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from torch import nn
 
+from mmkd.preprocessors import difference
 from mmkd.tasks import REPOSITORIES
 
 NetworkSpec = str | dict[str, Any]
@@ -99,8 +100,7 @@ def network_dict(
     if 'model' not in config:
         raise KeyError(f'config="{spec["config"]}" has no key "model"')
     model = copy.deepcopy(config.model)
-    if config.get('data_preprocessor') is not None:
-        model.setdefault('data_preprocessor', config.data_preprocessor)
+    inherit_preprocessor(model, config.get('data_preprocessor'))
     model = _plain_network(model, peer)
     package = spec['config'].partition('::')[0]
     own_scope = package if '::' in spec['config'] else None
@@ -136,6 +136,34 @@ def networks_of(model: Mapping[str, Any]) -> dict[str, Any]:
     """
     trainer = trainer_of(model)
     return {} if trainer is None else trainer.network_configs(model)
+
+
+def inherit_preprocessor(model: Any, preprocessor: Any) -> None:
+    """Give ``model`` the top-level ``data_preprocessor`` of its config.
+
+    It is a default, as in mmengine: what ``model`` has of its own holds. A
+    distiller uses it for its networks.
+
+    Raises:
+        ValueError: one of these has its own, and the two differ.
+    """
+    if preprocessor is None or not isinstance(model, Mapping):
+        return
+    if 'data_preprocessor' in model:
+        return
+    for label, spec in networks_of(model).items():
+        if not isinstance(spec, (str, Mapping)):
+            continue  # a built network
+        own = network_dict(spec).get('data_preprocessor')
+        differs = difference(preprocessor, own)
+        if differs:
+            raise ValueError(
+                f'data_preprocessor (at top level) and that of {label} '
+                f'differ: {differs}. The top-level one is only for networks '
+                'without their own: make them equal, remove one, or say '
+                'which holds by model.data_preprocessor=dict(...)'
+            )
+    model['data_preprocessor'] = preprocessor  # type: ignore[index]
 
 
 def _plain_network(model: ConfigDict, peer: int | None) -> ConfigDict:

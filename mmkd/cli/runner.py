@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from torch import distributed, nn
 
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
+from mmkd.networks import inherit_preprocessor
 
 _ALL_REDUCE_ON_CPU = 'gloo'
 
@@ -81,8 +82,14 @@ def build_runner(config: Config) -> Runner:
     """Start the processes of ``config`` and build its runner.
 
     Its checkpoints survive kills (see `SafeCheckpointHook`).
+
+    Raises:
+        ValueError: see `start_processes` and `inherit_preprocessor`.
     """
     start_processes(config)
+    inherit_preprocessor(
+        config.get('model'), config.get('data_preprocessor')
+    )
     if 'runner_type' in config:
         runner = RUNNERS.build(config)
     else:

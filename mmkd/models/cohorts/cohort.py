@@ -16,6 +16,7 @@ from mmkd.models.cohorts.sharing import (
 )
 from mmkd.models.cohorts.stages import check_prefix, module_paths
 from mmkd.networks import build_network, network_dict
+from mmkd.preprocessors import require_same_channels
 from mmkd.registry import MODELS
 from mmkd.taps import find_module
 from mmkd.tasks import common_classes
@@ -46,8 +47,9 @@ class Cohort(BaseModule):
         init_cfg: see mmengine's BaseModule.
 
     Raises:
-        ValueError: one peer only, unequal class numbers, a shared stage that
-            is no prefix, or shared modules of unequal shape.
+        ValueError: one peer only, unequal numbers of classes or of channels
+            of the images, a shared stage that is no prefix, or shared
+            modules of unequal shape.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Cohort(BaseModule):
             for peer in peers
         )
         _require_distinct(self.peers)
+        require_same_channels(self.peers)
         self.num_classes = common_classes(self.peers)
         parts = self._share(shared, tree)
         self.sharing = SharedRun(self.peers, parts, scale_gradient)

@@ -23,6 +23,7 @@ from mmkd.models.distillers.teacher import Teacher, build_teacher
 from mmkd.models.distillers.views import ViewMaker
 from mmkd.models.distillers.wiring import Wiring, wire_sides
 from mmkd.networks import build_network, freeze, network_dict
+from mmkd.preprocessors import image_channels, replace_preprocessor
 from mmkd.registry import MODELS
 from mmkd.taps import expand_braces, find_module
 from mmkd.tasks import num_classes
@@ -99,8 +100,7 @@ class OfflineDistiller(BaseDistiller):
         self.refuse_network_keys(unexpected)
         student_dict = network_dict(student)
         if isinstance(data_preprocessor, Mapping):
-            # Each repository completes the dict of its networks in its way.
-            student_dict['data_preprocessor'] = data_preprocessor
+            replace_preprocessor(student_dict, 'student', data_preprocessor)
         network = build_network(student_dict)
         if not isinstance(data_preprocessor, nn.Module):
             data_preprocessor = getattr(network, 'data_preprocessor', None)
@@ -119,7 +119,10 @@ class OfflineDistiller(BaseDistiller):
             None
             if _follows(spec)
             else build_teacher(
-                spec, self.data_preprocessor, student_dict['_scope_']
+                spec,
+                self.data_preprocessor,
+                student_dict['_scope_'],
+                image_channels(network),
             )
             for spec in given
         )

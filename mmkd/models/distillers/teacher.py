@@ -17,6 +17,7 @@ from mmkd.models.distillers.normalization import Renormalize
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.wiring import Wiring
 from mmkd.networks import build_network, freeze, network_dict
+from mmkd.preprocessors import image_channels
 
 _KEYS = {
     'config', 'checkpoint', 'strict', 'allow_pickle', 'cfg_options', 'peer',
@@ -27,7 +28,10 @@ _HALF = dict(float16=torch.float16, bfloat16=torch.bfloat16)
 
 
 def build_teacher(
-    spec: Any, student_preprocessor: nn.Module, scope: str
+    spec: Any,
+    student_preprocessor: nn.Module,
+    scope: str,
+    channels: int | None = None,
 ) -> Teacher:
     """Build one teacher of a config.
 
@@ -35,6 +39,7 @@ def build_teacher(
         spec: ``dict(config=..., checkpoint=...)``.
         student_preprocessor: makes the images that it is shown.
         scope: repository of model dicts without ``_scope_``.
+        channels: of these images.
 
     Raises:
         KeyError: a key is missing or unknown.
@@ -55,6 +60,7 @@ def build_teacher(
     return Teacher(
         student_preprocessor=student_preprocessor,
         scope=scope,
+        channels=channels,
         **copy.deepcopy(dict(spec)),
     )
 
@@ -73,12 +79,14 @@ class Teacher(nn.Module):
         allow_pickle: read a checkpoint with arbitrary objects.
         cfg_options: changes to the config.
         scope: repository of a model dict without ``_scope_``.
+        channels: of these images.
         peer: which peer, if the config is a cohort's.
         dtype: ``'float16'`` or ``'bfloat16'`` to keep and run the teacher in
             half precision; losses compute in float32 all the same.
 
     Raises:
-        ValueError: another dtype, or the checkpoint does not fit.
+        ValueError: another dtype, images of other channels, or the
+            checkpoint does not fit.
     """
 
     def __init__(
@@ -91,6 +99,7 @@ class Teacher(nn.Module):
         allow_pickle: bool = False,
         cfg_options: Mapping[str, Any] | None = None,
         scope: str | None = None,
+        channels: int | None = None,
         peer: int | None = None,
         dtype: str | None = None,
     ) -> None:
@@ -104,6 +113,7 @@ class Teacher(nn.Module):
             config = dict(config=config, cfg_options=cfg_options)
         model = network_dict(config, scope, peer)
         self.network = build_network(model)
+        _require_channels(self.network, channels)
         self._head_weights = load_network_weights(
             self.network,
             checkpoint,
@@ -203,3 +213,20 @@ class Teacher(nn.Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> Teacher:
         """Share the frozen teacher between copies (averaged models)."""
         return self
+
+
+def _require_channels(network: nn.Module, shown: int | None) -> None:
+    """Refuse a teacher that wants images of other channels.
+
+    Raises:
+        ValueError: gives both numbers.
+    """
+    wanted = image_channels(network)
+    if None not in (wanted, shown) and wanted != shown:
+        raise ValueError(
+            f'model.teacher ({type(network).__name__}) takes images of '
+            f'{wanted} channel(s), but those of the student have {shown}: '
+            'both see the same images, so give a teacher for such images '
+            '(in_channels of its backbone, mean and std of its '
+            'data_preprocessor)'
+        )
