@@ -13,7 +13,10 @@ from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from torch import nn
 
 from mmkd.preprocessors import difference
+from mmkd.registry import MODELS as OWN_MODELS
+from mmkd.registry import SCOPE, task_scope
 from mmkd.tasks import REPOSITORIES
+from mmkd.utils.state_hooks import confine_hooks
 
 NetworkSpec = str | dict[str, Any]
 
@@ -85,8 +88,7 @@ def network_dict(
                 'or dict(config=...)'
             )
         model = _plain_network(ConfigDict(copy.deepcopy(dict(spec))), peer)
-        model.setdefault('_scope_', scope or _current_scope())
-        return model
+        return _with_scope(model, scope or _current_scope())
     unknown = sorted(set(spec) - {'config', 'cfg_options'})
     if unknown:
         raise KeyError(
@@ -104,11 +106,10 @@ def network_dict(
     model = _plain_network(model, peer)
     package = spec['config'].partition('::')[0]
     own_scope = package if '::' in spec['config'] else None
-    model.setdefault(
-        '_scope_',
+    return _with_scope(
+        model,
         config.get('default_scope') or own_scope or scope or _current_scope(),
     )
-    return model
 
 
 def trainer_of(model: Mapping[str, Any]) -> Any:
@@ -200,9 +201,20 @@ def _choose(specs: list[Any], deploy: Any, peer: int | None) -> Any:
     return specs[peer]
 
 
+def _with_scope(model: ConfigDict, scope: str) -> ConfigDict:
+    """Give ``model`` a scope, unless it carries that of a repository.
+
+    mmengine stamps ``mmkd`` on what is inherited from a config of mmkd.
+    """
+    kind = model.get('type')
+    bare = isinstance(kind, str) and kind in OWN_MODELS
+    if model.get('_scope_') in (None, SCOPE) and not bare:
+        model['_scope_'] = scope
+    return model
+
+
 def _current_scope() -> str:
-    scope = DefaultScope.get_current_instance()
-    return scope.scope_name if scope is not None else 'mmengine'
+    return task_scope() or 'mmengine'
 
 
 def build_network(spec: NetworkSpec, scope: str | None = None) -> nn.Module:
@@ -210,7 +222,7 @@ def build_network(spec: NetworkSpec, scope: str | None = None) -> nn.Module:
     model = network_dict(spec, scope)
     if DefaultScope.get_current_instance() is None:
         init_default_scope(model['_scope_'])
-    return MODELS.build(model)
+    return confine_hooks(MODELS.build(model))
 
 
 def freeze(network: nn.Module) -> nn.Module:

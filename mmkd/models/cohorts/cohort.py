@@ -20,6 +20,7 @@ from mmkd.preprocessors import require_same_channels
 from mmkd.registry import MODELS
 from mmkd.taps import find_module
 from mmkd.tasks import common_classes
+from mmkd.utils.state_hooks import confine_hooks
 
 
 @MODELS.register_module()
@@ -68,7 +69,7 @@ class Cohort(BaseModule):
                 'other: give at least two, e.g. peers=[network] * 2'
             )
         self.peers = ModuleList(
-            peer
+            confine_hooks(peer)
             if isinstance(peer, nn.Module)
             else build_network(network_dict(peer))
             for peer in peers

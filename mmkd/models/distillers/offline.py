@@ -137,6 +137,7 @@ class OfflineDistiller(BaseDistiller):
             path for text in modules for path in expand_braces(text)
         ]
         if self.frozen_student is not None:
+            self._gradients_checked = True  # only heads learn
             if not has_heads:
                 raise ValueError(
                     f'model.frozen_student="{self.frozen_student}" leaves '
