@@ -181,7 +181,7 @@ def test_children_of_configs_are_built(
 ) -> None:
     name = CHILDREN[folder]
     config = stamped(Config.fromfile(ROOT / 'configs' / name))
-    assert config.model._scope_ == 'mmkd'
+    assert config.train_dataloader.sampler._scope_ == 'mmkd'
     monkeypatch.chdir(tmp_path)
     config.work_dir = str(tmp_path / 'run')
     config.experiment_name = f'{folder}_{tmp_path.name}'

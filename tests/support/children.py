@@ -45,7 +45,6 @@ def build(config: Config, with_data: bool) -> list[str]:
     """
     config.launcher = 'none'
     runner = Runner.from_cfg(config)
-    runner._maybe_compile('train_step')
     loader = config.train_dataloader
     if with_data:
         built = Runner.build_dataloader(loader).dataset
@@ -57,7 +56,7 @@ def build(config: Config, with_data: bool) -> list[str]:
         runner.build_train_loop(config.train_cfg)
         runner.build_val_loop(config.val_cfg)
     else:
-        name = _resolve(loader, config)
+        name = _resolve(loader)
         runner.build_evaluator(config.val_evaluator)
     return [
         type(runner.model).__name__,
@@ -66,13 +65,18 @@ def build(config: Config, with_data: bool) -> list[str]:
     ]
 
 
-def _resolve(loader: Any, config: Config) -> str:
+def _resolve(loader: Any) -> str:
     dataset = loader.dataset
-    scope = dataset.get('_scope_') or loader.get('_scope_')
-    with DATA_SAMPLERS.switch_scope_and_registry(scope) as samplers:
-        assert samplers.get(loader.sampler.type)
+    while 'dataset' in dataset:  # e.g. one that repeats it
+        dataset = dataset.dataset
+    sampler = loader.sampler
+    with DATA_SAMPLERS.switch_scope_and_registry(
+        sampler.get('_scope_')
+    ) as samplers:
+        assert samplers.get(sampler.type)
+    scope = dataset.get('_scope_')
     with TRANSFORMS.switch_scope_and_registry(scope) as transforms:
-        for transform in dataset.pipeline:
+        for transform in dataset.get('pipeline', []):
             transforms.build(transform)
     with DATASETS.switch_scope_and_registry(scope) as datasets:
         return datasets.get(dataset.type).__name__
