@@ -18,6 +18,9 @@ from mmkd.registry import SCOPE, task_scope
 from mmkd.tasks import REPOSITORIES
 from mmkd.utils.state_hooks import confine_hooks
 
+# Libraries whose models mmpretrain wraps.
+_LIBRARIES = ('timm', 'transformers')
+
 NetworkSpec = str | dict[str, Any]
 
 
@@ -222,7 +225,19 @@ def build_network(spec: NetworkSpec, scope: str | None = None) -> nn.Module:
     model = network_dict(spec, scope)
     if DefaultScope.get_current_instance() is None:
         init_default_scope(model['_scope_'])
-    return confine_hooks(MODELS.build(model))
+    return _keep_library_weights(confine_hooks(MODELS.build(model)))
+
+
+def _keep_library_weights(network: nn.Module) -> nn.Module:
+    """Let ``init_weights`` pass over models of timm and transformers.
+
+    They are complete when built; mmengine would call their ``init_weights``
+    and undo ``pretrained=True``.
+    """
+    for module in network.modules():
+        if type(module).__module__.partition('.')[0] in _LIBRARIES:
+            module.is_init = True  # type: ignore[assignment]
+    return network
 
 
 def freeze(network: nn.Module) -> nn.Module:

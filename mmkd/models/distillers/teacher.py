@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -11,12 +12,13 @@ import torch
 from mmengine.model import ModuleDict
 from torch import nn
 
+from mmkd.checkpoints.pretrained import check_pretrained
 from mmkd.checkpoints.read import strip_prefix
 from mmkd.deploy import load_network_weights
 from mmkd.models.distillers.normalization import Renormalize
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.wiring import Wiring
-from mmkd.networks import build_network, freeze, network_dict
+from mmkd.networks import NetworkSpec, build_network, freeze, network_dict
 from mmkd.preprocessors import image_channels
 
 _KEYS = {
@@ -44,18 +46,19 @@ def build_teacher(
     Raises:
         KeyError: a key is missing or unknown.
     """
-    if not isinstance(spec, Mapping) or not (
-        spec.get('config') and spec.get('checkpoint')
-    ):
+    given = isinstance(spec, Mapping) and bool(spec.get('config'))
+    for key in sorted(set(spec) - _KEYS) if given else ():
+        near = difflib.get_close_matches(key, _KEYS, n=1)
+        raise KeyError(
+            f'model.teacher has the unknown key {key}'
+            + (f'; nearest: {near[0]}' if near else '')
+            + f'; known: {", ".join(sorted(_KEYS))}'
+        )
+    if not given or 'checkpoint' not in spec or spec['checkpoint'] == '':
         raise KeyError(
             f'model.teacher={spec!r}: give dict(config=..., checkpoint=...), '
-            'a list of those, or None'
-        )
-    unknown = sorted(set(spec) - _KEYS)
-    if unknown:
-        raise KeyError(
-            f'model.teacher has the unknown key {", ".join(unknown)}; '
-            f'known: {", ".join(sorted(_KEYS))}'
+            'a list of those, or None; checkpoint=None in it asks for the '
+            'weights that its config starts from (init_cfg, pretrained=True)'
         )
     return Teacher(
         student_preprocessor=student_preprocessor,
@@ -73,7 +76,10 @@ class Teacher(nn.Module):
 
     Args:
         config: config name of the network, or a model dict.
-        checkpoint: its weights; required.
+        checkpoint: its weights, a file or an address (`read_address`). None:
+            those that the network starts from by itself (``init_cfg``,
+            ``pretrained=True`` of timm); what is random is the same in every
+            run.
         student_preprocessor: made the images that the teacher is shown.
         strict: refuse a checkpoint that does not fit exactly.
         allow_pickle: read a checkpoint with arbitrary objects.
@@ -92,7 +98,7 @@ class Teacher(nn.Module):
     def __init__(
         self,
         config: Any,
-        checkpoint: str,
+        checkpoint: str | None,
         student_preprocessor: nn.Module,
         *,
         strict: bool = True,
@@ -112,17 +118,22 @@ class Teacher(nn.Module):
         if isinstance(config, str):
             config = dict(config=config, cfg_options=cfg_options)
         model = network_dict(config, scope, peer)
-        self.network = build_network(model)
+        self._head_weights: dict[str, torch.Tensor] = {}
+        if checkpoint is None:
+            self.network = _initial(model)
+        else:
+            self.network = build_network(model)
         _require_channels(self.network, channels)
-        self._head_weights = load_network_weights(
-            self.network,
-            checkpoint,
-            strict=strict,
-            allow_pickle=allow_pickle,
-            role='teacher',
-            peer=peer,
-        )
-        self.checkpoint = checkpoint
+        if checkpoint is not None:
+            self._head_weights = load_network_weights(
+                self.network,
+                checkpoint,
+                strict=strict,
+                allow_pickle=allow_pickle,
+                role='teacher',
+                peer=peer,
+            )
+        self.checkpoint = checkpoint or 'own initial weights'
         self.renormalize: nn.Module = nn.Identity()
         if model.get('data_preprocessor') is not None:
             own: Any = self.network.data_preprocessor
@@ -213,6 +224,25 @@ class Teacher(nn.Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> Teacher:
         """Share the frozen teacher between copies (averaged models)."""
         return self
+
+
+def _initial(model: NetworkSpec) -> nn.Module:
+    """Build a network with the weights that it starts from.
+
+    It is in no checkpoint, so a resumed run draws what is random anew, and
+    must draw the same.
+
+    Raises:
+        FileNotFoundError, ValueError: see `check_pretrained`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build_network(model)
+        check_pretrained(network)
+        initialize: Any = getattr(network, 'init_weights', None)
+        if initialize is not None:
+            initialize()
+    return network
 
 
 def _require_channels(network: nn.Module, shown: int | None) -> None:
