@@ -21,6 +21,7 @@ from mmkd.checkpoints.read import read_checkpoint, strip_prefix
 from mmkd.checkpoints.strict import fit_weights
 from mmkd.networks import (
     build_network,
+    inherit_preprocessor,
     network_dict,
     networks_of,
     trainer_of,
@@ -124,8 +125,7 @@ def deployed_network(
         peer: which peer of a cohort; defaults to its ``deploy``.
     """
     model = config.model
-    if config.get('data_preprocessor') is not None:
-        model.setdefault('data_preprocessor', config.data_preprocessor)
+    inherit_preprocessor(model, config.get('data_preprocessor'))
     return network_dict(model, config.get('default_scope'), peer)
 
 

@@ -12,7 +12,14 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from torch import nn
 
+from mmkd.preprocessors import difference
+from mmkd.registry import MODELS as OWN_MODELS
+from mmkd.registry import SCOPE, task_scope
 from mmkd.tasks import REPOSITORIES
+from mmkd.utils.state_hooks import confine_hooks
+
+# Libraries whose models mmpretrain wraps.
+_LIBRARIES = ('timm', 'transformers')
 
 NetworkSpec = str | dict[str, Any]
 
@@ -84,8 +91,7 @@ def network_dict(
                 'or dict(config=...)'
             )
         model = _plain_network(ConfigDict(copy.deepcopy(dict(spec))), peer)
-        model.setdefault('_scope_', scope or _current_scope())
-        return model
+        return _with_scope(model, scope or _current_scope())
     unknown = sorted(set(spec) - {'config', 'cfg_options'})
     if unknown:
         raise KeyError(
@@ -99,16 +105,14 @@ def network_dict(
     if 'model' not in config:
         raise KeyError(f'config="{spec["config"]}" has no key "model"')
     model = copy.deepcopy(config.model)
-    if config.get('data_preprocessor') is not None:
-        model.setdefault('data_preprocessor', config.data_preprocessor)
+    inherit_preprocessor(model, config.get('data_preprocessor'))
     model = _plain_network(model, peer)
     package = spec['config'].partition('::')[0]
     own_scope = package if '::' in spec['config'] else None
-    model.setdefault(
-        '_scope_',
+    return _with_scope(
+        model,
         config.get('default_scope') or own_scope or scope or _current_scope(),
     )
-    return model
 
 
 def trainer_of(model: Mapping[str, Any]) -> Any:
@@ -136,6 +140,34 @@ def networks_of(model: Mapping[str, Any]) -> dict[str, Any]:
     """
     trainer = trainer_of(model)
     return {} if trainer is None else trainer.network_configs(model)
+
+
+def inherit_preprocessor(model: Any, preprocessor: Any) -> None:
+    """Give ``model`` the top-level ``data_preprocessor`` of its config.
+
+    It is a default, as in mmengine: what ``model`` has of its own holds. A
+    distiller uses it for its networks.
+
+    Raises:
+        ValueError: one of these has its own, and the two differ.
+    """
+    if preprocessor is None or not isinstance(model, Mapping):
+        return
+    if 'data_preprocessor' in model:
+        return
+    for label, spec in networks_of(model).items():
+        if not isinstance(spec, (str, Mapping)):
+            continue  # a built network
+        own = network_dict(spec).get('data_preprocessor')
+        differs = difference(preprocessor, own)
+        if differs:
+            raise ValueError(
+                f'data_preprocessor (at top level) and that of {label} '
+                f'differ: {differs}. The top-level one is only for networks '
+                'without their own: make them equal, remove one, or say '
+                'which holds by model.data_preprocessor=dict(...)'
+            )
+    model['data_preprocessor'] = preprocessor  # type: ignore[index]
 
 
 def _plain_network(model: ConfigDict, peer: int | None) -> ConfigDict:
@@ -172,9 +204,20 @@ def _choose(specs: list[Any], deploy: Any, peer: int | None) -> Any:
     return specs[peer]
 
 
+def _with_scope(model: ConfigDict, scope: str) -> ConfigDict:
+    """Give ``model`` a scope, unless it carries that of a repository.
+
+    mmengine stamps ``mmkd`` on what is inherited from a config of mmkd.
+    """
+    kind = model.get('type')
+    bare = isinstance(kind, str) and kind in OWN_MODELS
+    if model.get('_scope_') in (None, SCOPE) and not bare:
+        model['_scope_'] = scope
+    return model
+
+
 def _current_scope() -> str:
-    scope = DefaultScope.get_current_instance()
-    return scope.scope_name if scope is not None else 'mmengine'
+    return task_scope() or 'mmengine'
 
 
 def build_network(spec: NetworkSpec, scope: str | None = None) -> nn.Module:
@@ -182,7 +225,19 @@ def build_network(spec: NetworkSpec, scope: str | None = None) -> nn.Module:
     model = network_dict(spec, scope)
     if DefaultScope.get_current_instance() is None:
         init_default_scope(model['_scope_'])
-    return MODELS.build(model)
+    return _keep_library_weights(confine_hooks(MODELS.build(model)))
+
+
+def _keep_library_weights(network: nn.Module) -> nn.Module:
+    """Let ``init_weights`` pass over models of timm and transformers.
+
+    They are complete when built; mmengine would call their ``init_weights``
+    and undo ``pretrained=True``.
+    """
+    for module in network.modules():
+        if type(module).__module__.partition('.')[0] in _LIBRARIES:
+            module.is_init = True  # type: ignore[assignment]
+    return network
 
 
 def freeze(network: nn.Module) -> nn.Module:

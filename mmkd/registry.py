@@ -1,5 +1,10 @@
 """The registries of mmkd: children of mmengine's, found by the prefix
-``mmkd.`` from every task repository, without ``custom_imports``."""
+``mmkd.`` from every task repository, without ``custom_imports``.
+
+A config with ``_base_ = 'mmkd::…'`` gets ``_scope_='mmkd'`` from mmengine in
+what it inherits; in that scope all that mmkd lacks is looked up in the scope
+around it, the ``default_scope`` of the config.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +52,8 @@ TASK_MODULES: dict[str, tuple[str, str]] = {
     'SyntheticDetDataset': ('mmkd.toys.det_dataset', 'mmdet'),
 }
 
+SCOPE = 'mmkd'
+
 _PIP_NAMES = dict(
     mmpretrain='mmpretrain==1.2.0',
     mmseg='mmsegmentation==1.2.2',
@@ -68,7 +75,13 @@ class TaskRegistry(root.Registry):
         name = str(key).rsplit('.', 1)[-1]
         if name in TASK_MODULES and name not in self._module_dict:
             import_task_module(name)
-        found = super().get(key)
+        found = None
+        if key == name and current_scope() == SCOPE:
+            self.import_from_location()
+            if name not in self._module_dict:
+                found = self._get_outside(key)
+        if found is None:
+            found = super().get(key)
         if found is None:
             known = {*self._module_dict, *TASK_MODULES}
             near = difflib.get_close_matches(name, known, n=3)
@@ -80,12 +93,35 @@ class TaskRegistry(root.Registry):
             )
         return found
 
+    def _get_outside(self, key: str) -> Any:
+        """Return what the repository of the scope around mmkd's has."""
+        scope = task_scope()
+        if scope is None:
+            return None
+        import_module(f'{scope}.registry')
+        registry = self._get_root_registry()._search_child(scope)
+        return None if registry is None else registry.get(key)
+
     def __contains__(self, key: str) -> bool:
         """Return whether ``key`` is registered."""
         try:
             return self.get(key) is not None
         except KeyError:
             return False
+
+
+def current_scope() -> str | None:
+    """Return the scope in which names are looked up now."""
+    scope = root.DefaultScope.get_current_instance()
+    return None if scope is None else scope.scope_name
+
+
+def task_scope() -> str | None:
+    """Return the innermost scope that is not mmkd's, if there is one."""
+    for scope in reversed(root.DefaultScope._instance_dict.values()):
+        if scope.scope_name != SCOPE:
+            return str(scope.scope_name)
+    return None
 
 
 def import_task_module(name: str) -> None:
@@ -107,7 +143,7 @@ def _child(parent: root.Registry, *locations: str) -> TaskRegistry:
         parent.name,
         build_func=parent.build_func,
         parent=parent,
-        scope='mmkd',
+        scope=SCOPE,
         locations=list(locations),
     )
 
@@ -128,3 +164,12 @@ RUNNERS = _child(root.RUNNERS, 'mmkd.engine')
 METRICS = _child(root.METRICS, 'mmkd.evaluation')
 TASK_UTILS = _child(root.TASK_UTILS, 'mmkd.models')
 VISUALIZERS = _child(root.VISUALIZERS, 'mmkd.visualization')
+# mmkd has nothing of these kinds; see the top.
+VISBACKENDS = _child(root.VISBACKENDS, 'mmkd.visualization')
+OPTIMIZERS = _child(root.OPTIMIZERS, 'mmkd.engine')
+STRATEGIES = _child(root.STRATEGIES, 'mmkd.engine')
+LOG_PROCESSORS = _child(root.LOG_PROCESSORS, 'mmkd.engine')
+EVALUATOR = _child(root.EVALUATOR, 'mmkd.evaluation')
+INFERENCERS = _child(root.INFERENCERS, 'mmkd.evaluation')
+FUNCTIONS = _child(root.FUNCTIONS, 'mmkd.datasets')
+WEIGHT_INITIALIZERS = _child(root.WEIGHT_INITIALIZERS, 'mmkd.models')

@@ -191,7 +191,42 @@ def test_distillers_preprocessor_wins(write: Write) -> None:
     other = dict(type='SegDataPreProcessor', mean=[1.0] * 3, std=[2.0] * 3)
     path = write('a.py', model=distiller(data_preprocessor=other))
     assert network_dict(path)['data_preprocessor'] == other
-    path = write('b.py', model=distiller(), data_preprocessor=other)
+
+
+def test_top_level_preprocessor_is_a_default(write: Write) -> None:
+    """As in mmengine, for networks that have none of their own."""
+    other = dict(type='SegDataPreProcessor', mean=[1.0] * 3, std=[2.0] * 3)
+    bare = distiller()
+    bare['student'] = {
+        k: v for k, v in toy_segmentor(4).items() if k != 'data_preprocessor'
+    }
+    path = write('a.py', model=bare, data_preprocessor=other)
+    assert network_dict(path)['data_preprocessor'] == other
+    own = dict(toy_segmentor(4)['data_preprocessor'], size_divisor=8)
+    path = write('b.py', model=distiller(), data_preprocessor=own)
+    assert network_dict(path)['data_preprocessor']['size_divisor'] == 8
+    path = write('c.py', model=toy_segmentor(4), data_preprocessor=other)
+    assert network_dict(path) == toy_segmentor(4)
+
+
+def test_top_level_preprocessor_that_differs(write: Write) -> None:
+    other = dict(type='SegDataPreProcessor', mean=[1.0] * 3, std=[2.0] * 3)
+    path = write('a.py', model=distiller(), data_preprocessor=other)
+    words = (
+        r'top level\) and that of student differ: mean is \[1.0, 1.0, 1.0\] '
+        r'and \[127.5.*model.data_preprocessor='
+    )
+    with pytest.raises(ValueError, match=words):
+        network_dict(path)
+    cohort = dict(
+        type='mmkd.OnlineDistiller',
+        cohort=dict(type='mmkd.Cohort', peers=[toy_segmentor(4)] * 2),
+    )
+    path = write('b.py', model=cohort, data_preprocessor=other)
+    with pytest.raises(ValueError, match='that of peer0 differ: mean'):
+        network_dict(path)
+    cohort['data_preprocessor'] = other
+    path = write('c.py', model=cohort, data_preprocessor=other)
     assert network_dict(path)['data_preprocessor'] == other
 
 

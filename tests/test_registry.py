@@ -6,17 +6,23 @@ import subprocess
 import sys
 import textwrap
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import MODELS as ROOT_MODELS
-from mmengine.registry import DefaultScope
+from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
+from mmengine.registry import DefaultScope, Registry
+from mmengine.registry import root as mmengine_registries
 
 from mmkd import registry
 from mmkd.registry import DATASETS, MODELS, TASK_MODULES, import_task_module
+from tests.support.children import CHILDREN, build, stamped
 
+ROOT = Path(__file__).parents[1]
 REPOSITORIES = ('mmseg', 'mmpretrain', 'mmpose', 'mmdet')
 REGISTRIES = [
     value
@@ -164,3 +170,50 @@ def test_configs_of_mmkd_are_bases() -> None:
     from mmengine.config.utils import MODULE2PACKAGE
 
     assert MODULE2PACKAGE['mmkd'] == 'mmkd'
+
+
+# -- the scope that mmengine stamps on what is inherited from mmkd ----------
+
+
+@pytest.mark.parametrize('folder', list(CHILDREN))
+def test_children_of_configs_are_built(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = CHILDREN[folder]
+    config = stamped(Config.fromfile(ROOT / 'configs' / name))
+    assert config.train_dataloader.sampler._scope_ == 'mmkd'
+    monkeypatch.chdir(tmp_path)
+    config.work_dir = str(tmp_path / 'run')
+    config.experiment_name = f'{folder}_{tmp_path.name}'
+    toy = 'toy_' in name or folder == 'quickstart'
+    model, visualizer, data = build(config, with_data=toy)
+    assert visualizer.endswith('Visualizer')
+    assert data
+
+
+def test_repository_comes_before_mmengine_in_the_stamped_scope() -> None:
+    """mmpose and mmcv both have a RandomFlip."""
+    with DefaultScope.overwrite_default_scope('mmpose'):
+        flip = ROOT_TRANSFORMS.build(
+            dict(type='RandomFlip', _scope_='mmkd', direction='horizontal')
+        )
+    assert type(flip).__module__.startswith('mmpose')
+
+
+def test_own_name_and_prefix_in_the_stamped_scope() -> None:
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        for name in ('KLDivLoss', 'mmkd.KLDivLoss'):
+            loss = ROOT_MODELS.build(dict(type=name, _scope_='mmkd'))
+            assert type(loss).__module__.startswith('mmkd')
+        with pytest.raises(KeyError, match='no such model; nearest'):
+            ROOT_MODELS.build(dict(type='mmkd.ResNet', _scope_='mmkd'))
+        with pytest.raises(KeyError, match='Nowhere'):
+            ROOT_MODELS.build(dict(type='Nowhere', _scope_='mmkd'))
+
+
+def test_no_kind_of_object_is_left_out() -> None:
+    """Every registry of mmengine has one of mmkd."""
+    ours = {r.name for r in REGISTRIES}
+    roots = vars(mmengine_registries).values()
+    theirs = {r.name for r in roots if isinstance(r, Registry)}
+    assert theirs - ours <= {'runner constructor'}

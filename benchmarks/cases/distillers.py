@@ -20,7 +20,11 @@ from mmkd.models.distillers.loss_terms import bind_losses
 from mmkd.models.distillers.rehearsal import Rehearsal
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.wiring import wire_sides
-from mmkd.networks import build_network, networks_of
+from mmkd.networks import (
+    build_network,
+    inherit_preprocessor,
+    networks_of,
+)
 from mmkd.registry import MODELS
 from mmkd.toys.data import toy_batch
 
@@ -47,14 +51,14 @@ def build_distiller(config: Config) -> BaseDistiller:
             'benchmark: the config trains a plain network; give that of a '
             'distiller (model.student or model.cohort)'
         )
-    if config.get('data_preprocessor') is not None:
-        model.setdefault('data_preprocessor', config.data_preprocessor)
+    inherit_preprocessor(model, config.get('data_preprocessor'))
     teachers = model.get('teacher') or []
     with tempfile.TemporaryDirectory() as folder:
         for index, teacher in enumerate(
             teachers if isinstance(teachers, list) else [teachers]
         ):
-            if Path(teacher.checkpoint).is_file():
+            file = teacher.get('checkpoint')
+            if file is None or Path(file).is_file():
                 continue
             print_log(f'{teacher.checkpoint} does not exist: random teacher')
             spec = teacher.config

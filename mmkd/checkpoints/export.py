@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import nn
 from mmkd.checkpoints.onnx import export_onnx
 from mmkd.checkpoints.read import read_checkpoint
 from mmkd.checkpoints.verify import random_inputs, verify_export
-from mmkd.checkpoints.write import write_weights
+from mmkd.checkpoints.write import plain_state, write_weights
 from mmkd.deploy import (
     Deployment,
     build_source,
@@ -158,16 +157,10 @@ def save_plain(
         dataset_meta: of the training data; task repositories read class
             names and colours from it.
     """
-    state = network.state_dict()
-    plain = OrderedDict(
-        (key, value.detach().cpu().clone()) for key, value in state.items()
-    )
-    # Versions of the modules: without them, old key names are converted.
-    plain._metadata = state._metadata  # type: ignore[attr-defined]
     meta = dict(mmkd_version=__version__)
     if dataset_meta is not None:
         meta['dataset_meta'] = _plain(dataset_meta)
-    write_weights(out, plain, meta)
+    write_weights(out, plain_state(network), meta)
 
 
 def _plain(value: Any) -> Any:

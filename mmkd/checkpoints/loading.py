@@ -32,12 +32,22 @@ def _read_url(
     map_location: Any = None,
     progress: bool = True,
 ) -> Any:
-    """Download a file once, as torch does, and read it."""
+    """Download a file once, as torch does, and read it.
+
+    Raises:
+        ValueError: that is not possible.
+    """
     folder = Path(model_dir or Path(get_dir()) / 'checkpoints')
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / url.partition('?')[0].rstrip('/').rpartition('/')[2]
     if not path.exists():
-        download_url_to_file(url, str(path), progress=progress)
+        try:
+            download_url_to_file(url, str(path), progress=progress)
+        except (OSError, ValueError) as error:  # no network, no such page
+            raise ValueError(
+                f'checkpoint="{url}" cannot be downloaded ({error}): correct '
+                f'the address, or put the file at {path}'
+            ) from error
     return load_from_local(path, map_location)
 
 

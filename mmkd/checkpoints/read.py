@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 
+from mmkd.checkpoints.address import is_address, read_address
 from mmkd.checkpoints.guard import torch_loads
 from mmkd.checkpoints.safetensors_file import is_safetensors, read_safetensors
 from mmkd.checkpoints.whole import damage
@@ -88,9 +89,9 @@ def read_checkpoint(
     """Read a checkpoint file onto the CPU.
 
     Args:
-        path: a local file.
+        path: a local file, or an address (see `read_address`).
         allow_pickle: read arbitrary Python objects too. This can run code
-            from the file: only for files that you trust.
+            from the file: only for files that you trust, and local ones.
 
     Returns:
         The dict in the file; a bare ``state_dict`` is returned as
@@ -101,7 +102,10 @@ def read_checkpoint(
         ValueError: the file is damaged, or holds objects that are not
             allowed, or holds no weights.
     """
-    data = read_file(path, allow_pickle=allow_pickle)
+    if is_address(path):
+        data = read_address(str(path))
+    else:
+        data = read_file(path, allow_pickle=allow_pickle)
     if not isinstance(data, dict):
         raise ValueError(
             f'checkpoint="{path}" holds a {type(data).__name__}, not a dict '

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import io
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from mmkd.checkpoints.atomic import write_file
 from mmkd.checkpoints.safetensors_file import SUFFIX, to_safetensors
+
+
+def plain_state(network: nn.Module) -> OrderedDict[str, torch.Tensor]:
+    """Return the ``state_dict`` of ``network`` as copies on the CPU."""
+    state = network.state_dict()
+    plain = OrderedDict(
+        (key, value.detach().cpu().clone()) for key, value in state.items()
+    )
+    # Versions of the modules: without them, old key names are converted.
+    # A hook of the network may have returned a dict that has none.
+    versions = getattr(state, '_metadata', None)
+    if versions is not None:
+        plain._metadata = versions  # type: ignore[attr-defined]
+    return plain
 
 
 def write_weights(

@@ -20,6 +20,7 @@ from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
 from mmkd.engine.hooks.sample_index_hook import SampleIndexHook
 from mmkd.engine.hooks.terminal_line_hook import TerminalLineHook
+from mmkd.networks import inherit_preprocessor
 
 _ALL_REDUCE_ON_CPU = 'gloo'
 _STOCK = 'MMDistributedDataParallel'
@@ -108,8 +109,12 @@ def build_runner(config: Config) -> Runner:
     before a step with a non-finite gradient (see `FiniteGradientHook`). On a
     terminal it shows its progress (see `TerminalLineHook`). Indices of
     samples are looked at before they fill banks (see `SampleIndexHook`).
+
+    Raises:
+        ValueError: see `start_processes` and `inherit_preprocessor`.
     """
     start_processes(config)
+    inherit_preprocessor(config.get('model'), config.get('data_preprocessor'))
     if 'runner_type' in config:
         runner = RUNNERS.build(config)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmkd.checkpoints.write import write_weights
+from mmkd.checkpoints.write import plain_state, write_weights
 from mmkd.pruning import standalone_loader
 from mmkd.pruning.compaction.forward import Forward, outputs_of
 from mmkd.pruning.compaction.plan import Plan
@@ -31,15 +30,9 @@ def write_compact(
             weights; plain types. The loader needs ``config``.
         folder: exists.
     """
-    state = network.state_dict()
-    plain = OrderedDict(
-        (key, value.detach().cpu().clone()) for key, value in state.items()
-    )
-    # Versions of the modules: without them, old key names are converted.
-    plain._metadata = state._metadata  # type: ignore[attr-defined]
     dtype = str(next(network.parameters()).dtype).removeprefix('torch.')
     meta = dict(meta, pruning_plan=plan, dtype=dtype)
-    write_weights(folder / 'compact.pth', plain, meta)
+    write_weights(folder / 'compact.pth', plain_state(network), meta)
     (folder / 'plan.json').write_text(as_json(plan))
     shutil.copy(standalone_loader.__file__, folder / 'loader.py')
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import mmkd
+from tests.support import children
+from tests.support.children import CHILDREN
 
 ROOT = Path(__file__).parents[2]
 PARTS = [
@@ -126,6 +128,20 @@ def test_installed_wheel_serves_config_bases(
     lines = (empty / 'report.txt').read_text().splitlines()
     assert lines[0].startswith(str(tmp_path / 'env'))
     assert lines[1:] == [f'{name} True' for name in METHOD_CONFIGS]
+
+
+def test_children_of_the_wheel_are_built(wheel: Path, tmp_path: Path) -> None:
+    """One of every folder: model, data, hooks, loops, visualizer."""
+    folders = {Path(name).parts[0] for name in METHOD_CONFIGS}
+    assert set(CHILDREN) == folders
+    python = make_environment(tmp_path / 'env')
+    install(python, wheel)
+    (tmp_path / 'empty').mkdir()
+    names = list(CHILDREN.values())
+    run([python, '-W', 'ignore', children.__file__, *names], tmp_path / 'empty')
+    report = (tmp_path / 'empty' / 'report.txt').read_text().splitlines()
+    assert [line.split()[0] for line in report] == names
+    assert 'EncoderDecoder SegLocalVisualizer CamVidDataset' in report[0]
 
 
 def test_source_distribution_builds_the_same_wheel(

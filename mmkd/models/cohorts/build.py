@@ -11,6 +11,7 @@ from torch import nn
 
 from mmkd.models.cohorts.cohort import Cohort
 from mmkd.networks import network_dict
+from mmkd.preprocessors import replace_preprocessor
 from mmkd.utils.meta_copy import COPIES, run_copy
 
 
@@ -43,9 +44,8 @@ def _with_preprocessor(peer: Any, preprocessor: Mapping[str, Any]) -> Any:
     if isinstance(peer, nn.Module):
         peer.data_preprocessor = ROOT_MODELS.build(dict(preprocessor))
         return peer
-    # Each repository completes the dict of its networks in its way.
     peer = network_dict(peer)
-    peer['data_preprocessor'] = preprocessor
+    replace_preprocessor(peer, 'a peer', preprocessor)
     return peer
 
 

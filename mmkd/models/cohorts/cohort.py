@@ -16,9 +16,11 @@ from mmkd.models.cohorts.sharing import (
 )
 from mmkd.models.cohorts.stages import check_prefix, module_paths
 from mmkd.networks import build_network, network_dict
+from mmkd.preprocessors import require_same_channels
 from mmkd.registry import MODELS
 from mmkd.taps import find_module
 from mmkd.tasks import common_classes
+from mmkd.utils.state_hooks import confine_hooks
 
 
 @MODELS.register_module()
@@ -46,8 +48,9 @@ class Cohort(BaseModule):
         init_cfg: see mmengine's BaseModule.
 
     Raises:
-        ValueError: one peer only, unequal class numbers, a shared stage that
-            is no prefix, or shared modules of unequal shape.
+        ValueError: one peer only, unequal numbers of classes or of channels
+            of the images, a shared stage that is no prefix, or shared
+            modules of unequal shape.
     """
 
     def __init__(
@@ -66,12 +69,13 @@ class Cohort(BaseModule):
                 'other: give at least two, e.g. peers=[network] * 2'
             )
         self.peers = ModuleList(
-            peer
+            confine_hooks(peer)
             if isinstance(peer, nn.Module)
             else build_network(network_dict(peer))
             for peer in peers
         )
         _require_distinct(self.peers)
+        require_same_channels(self.peers)
         self.num_classes = common_classes(self.peers)
         parts = self._share(shared, tree)
         self.sharing = SharedRun(self.peers, parts, scale_gradient)

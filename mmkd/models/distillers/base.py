@@ -14,6 +14,7 @@ from torch import nn
 from mmkd.inputs import input_shapes
 from mmkd.models.cohorts.followers import Followers
 from mmkd.models.distillers.finite import check_losses
+from mmkd.models.distillers.gradients import check_gradients
 from mmkd.models.distillers.heads import build_heads, check_joint_heads
 from mmkd.models.distillers.parts import (
     ByPhase,
@@ -74,6 +75,7 @@ class BaseDistiller(BaseModel):
         self._may_look = FirstGpuBatches()
         self._last_run: Run | None = None
         self.sample_index = SampleIndex()
+        self._gradients_checked = False
 
     # -- what the two kinds of distillers say -------------------------------
 
@@ -285,6 +287,7 @@ class BaseDistiller(BaseModel):
         """Return the losses of every phase; None is the common one."""
         self._check_labels(data_samples)
         run = self.run(inputs, data_samples)
+        self._check_gradients(run)
         found: ByPhase = {None: dict(run.losses)}
         for number, part in enumerate(self.parts):
             try:
@@ -398,6 +401,14 @@ class BaseDistiller(BaseModel):
                 'for several processes skips: add model_wrapper_cfg=dict('
                 "type='mmkd.PhasedDistributedDataParallel') to the config"
             )
+
+    def _check_gradients(self, run: Run) -> None:
+        """Look once, in the first training step."""
+        if self._gradients_checked or not self.training:
+            return
+        if torch.is_grad_enabled():
+            check_gradients(self.parts, self.roles, run.tensors)
+            self._gradients_checked = True
 
     def _check_labels(self, data_samples: list | None) -> None:
         """Refuse labels outside the classes of the trained network."""

@@ -42,6 +42,11 @@ class ExchangePart(Part):
             for name in self.exchange.on.values()
         ]
 
+    def trains(self) -> list[tuple[str, Sequence[str]]]:
+        """Return every peer with what is read of itself."""
+        names = [n for n in self.exchange.on.values() if '.' not in n]
+        return [(label, names) for label in self.labels if names]
+
     def peers(self, tensors: Named) -> list[dict[str, Tensors]]:
         """Return what the exchange reads: per peer, role -> tensor."""
         found = []

@@ -115,6 +115,10 @@ class LossTerm(Part):
             (self.teacher, name) for name in self.spec.teacher
         ]
 
+    def trains(self) -> list[tuple[str, Sequence[str]]]:
+        """Return the student, unless the loss reads its teacher alone."""
+        return [('student', self.spec.student)] if self.spec.student else []
+
     def tensors(self, tensors: Named) -> list[Tensors]:
         """Return the positional arguments of the loss."""
         found = [tensors[label][name] for label, name in self.reads()]

@@ -24,6 +24,7 @@ from mmkd.models.distillers.teacher import Teacher, build_teacher
 from mmkd.models.distillers.views import ViewMaker
 from mmkd.models.distillers.wiring import Wiring, wire_sides
 from mmkd.networks import build_network, freeze, network_dict
+from mmkd.preprocessors import image_channels, replace_preprocessor
 from mmkd.registry import MODELS
 from mmkd.taps import expand_braces, find_module
 from mmkd.tasks import num_classes
@@ -102,8 +103,7 @@ class OfflineDistiller(BaseDistiller):
         self.refuse_network_keys(unexpected)
         student_dict = network_dict(student)
         if isinstance(data_preprocessor, Mapping):
-            # Each repository completes the dict of its networks in its way.
-            student_dict['data_preprocessor'] = data_preprocessor
+            replace_preprocessor(student_dict, 'student', data_preprocessor)
         network = build_network(student_dict)
         if not isinstance(data_preprocessor, nn.Module):
             data_preprocessor = getattr(network, 'data_preprocessor', None)
@@ -122,7 +122,10 @@ class OfflineDistiller(BaseDistiller):
             None
             if _follows(spec)
             else build_teacher(
-                spec, self.data_preprocessor, student_dict['_scope_']
+                spec,
+                self.data_preprocessor,
+                student_dict['_scope_'],
+                image_channels(network),
             )
             for spec in given
         )
@@ -137,6 +140,7 @@ class OfflineDistiller(BaseDistiller):
             path for text in modules for path in expand_braces(text)
         ]
         if self.frozen_student is not None:
+            self._gradients_checked = True  # only heads learn
             if not has_heads:
                 raise ValueError(
                     f'model.frozen_student="{self.frozen_student}" leaves '

@@ -43,6 +43,13 @@ class Part:
         """Return (label of a role, name) of every tensor that is read."""
         raise NotImplementedError
 
+    def trains(self) -> list[tuple[str, Sequence[str]]]:
+        """Return labels of roles that learn from it, each with what it reads.
+
+        At least one of these tensors must have a gradient.
+        """
+        return []
+
     def losses(self, tensors: Named, batch: Batch) -> ByPhase:
         """Return the losses of every phase."""
         raise NotImplementedError

@@ -31,7 +31,7 @@ from mmkd.models.distillers.shrink import (
 )
 from mmkd.taps import Tensors
 from mmkd.tasks import gives_bins, label_shape
-from mmkd.utils.meta_copy import COPIES, run_copy
+from mmkd.utils.meta_copy import COPIES, meta_copy, run_copy
 
 BATCH = 2
 SIDE = 16  # largest height and width on which losses are tried

@@ -15,6 +15,7 @@ from torch import nn
 from mmkd.models.distillers.views import View
 from mmkd.models.distillers.wiring import Wiring, head_inputs
 from mmkd.taps import Record, Taps, Tensors
+from mmkd.utils.checkpointing import not_reentrant, uses_checkpointing
 
 Context = Callable[[torch.Tensor], AbstractContextManager[Any]]
 
@@ -60,6 +61,7 @@ class Role:
 
     def __post_init__(self) -> None:
         self.taps = Taps(self.network, self.wiring.paths)
+        self.checkpoints = uses_checkpointing(self.network)
 
     def learn(
         self, view: View, data_samples: list | None
@@ -69,7 +71,8 @@ class Role:
         Returns:
             Log name -> own loss, and name -> wanted tensor.
         """
-        with self.taps.recording() as record:
+        kept = not_reentrant() if self.checkpoints else nullcontext()
+        with kept, self.taps.recording() as record:
             losses = view.task_loss(self.network, data_samples, record)
         # mmengine logs the sum of all losses as "loss".
         own = {

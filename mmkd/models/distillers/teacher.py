@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -11,12 +12,14 @@ import torch
 from mmengine.model import ModuleDict
 from torch import nn
 
+from mmkd.checkpoints.pretrained import check_pretrained
 from mmkd.checkpoints.read import strip_prefix
 from mmkd.deploy import load_network_weights
 from mmkd.models.distillers.normalization import Renormalize
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.wiring import Wiring
-from mmkd.networks import build_network, freeze, network_dict
+from mmkd.networks import NetworkSpec, build_network, freeze, network_dict
+from mmkd.preprocessors import image_channels
 
 _KEYS = {
     'config', 'checkpoint', 'strict', 'allow_pickle', 'cfg_options', 'peer',
@@ -27,7 +30,10 @@ _HALF = dict(float16=torch.float16, bfloat16=torch.bfloat16)
 
 
 def build_teacher(
-    spec: Any, student_preprocessor: nn.Module, scope: str
+    spec: Any,
+    student_preprocessor: nn.Module,
+    scope: str,
+    channels: int | None = None,
 ) -> Teacher:
     """Build one teacher of a config.
 
@@ -35,26 +41,29 @@ def build_teacher(
         spec: ``dict(config=..., checkpoint=...)``.
         student_preprocessor: makes the images that it is shown.
         scope: repository of model dicts without ``_scope_``.
+        channels: of these images.
 
     Raises:
         KeyError: a key is missing or unknown.
     """
-    if not isinstance(spec, Mapping) or not (
-        spec.get('config') and spec.get('checkpoint')
-    ):
+    given = isinstance(spec, Mapping) and bool(spec.get('config'))
+    for key in sorted(set(spec) - _KEYS) if given else ():
+        near = difflib.get_close_matches(key, _KEYS, n=1)
+        raise KeyError(
+            f'model.teacher has the unknown key {key}'
+            + (f'; nearest: {near[0]}' if near else '')
+            + f'; known: {", ".join(sorted(_KEYS))}'
+        )
+    if not given or 'checkpoint' not in spec or spec['checkpoint'] == '':
         raise KeyError(
             f'model.teacher={spec!r}: give dict(config=..., checkpoint=...), '
-            'a list of those, or None'
-        )
-    unknown = sorted(set(spec) - _KEYS)
-    if unknown:
-        raise KeyError(
-            f'model.teacher has the unknown key {", ".join(unknown)}; '
-            f'known: {", ".join(sorted(_KEYS))}'
+            'a list of those, or None; checkpoint=None in it asks for the '
+            'weights that its config starts from (init_cfg, pretrained=True)'
         )
     return Teacher(
         student_preprocessor=student_preprocessor,
         scope=scope,
+        channels=channels,
         **copy.deepcopy(dict(spec)),
     )
 
@@ -80,30 +89,36 @@ class Teacher(nn.Module):
 
     Args:
         config: config name of the network, or a model dict.
-        checkpoint: its weights; required.
+        checkpoint: its weights, a file or an address (`read_address`). None:
+            those that the network starts from by itself (``init_cfg``,
+            ``pretrained=True`` of timm); what is random is the same in every
+            run.
         student_preprocessor: made the images that the teacher is shown.
         strict: refuse a checkpoint that does not fit exactly.
         allow_pickle: read a checkpoint with arbitrary objects.
         cfg_options: changes to the config.
         scope: repository of a model dict without ``_scope_``.
+        channels: of these images.
         peer: which peer, if the config is a cohort's.
         dtype: ``'float16'`` or ``'bfloat16'`` to keep and run the teacher in
             half precision; losses compute in float32 all the same.
 
     Raises:
-        ValueError: another dtype, or the checkpoint does not fit.
+        ValueError: another dtype, images of other channels, or the
+            checkpoint does not fit.
     """
 
     def __init__(
         self,
         config: Any,
-        checkpoint: str,
+        checkpoint: str | None,
         student_preprocessor: nn.Module,
         *,
         strict: bool = True,
         allow_pickle: bool = False,
         cfg_options: Mapping[str, Any] | None = None,
         scope: str | None = None,
+        channels: int | None = None,
         peer: int | None = None,
         dtype: str | None = None,
     ) -> None:
@@ -116,23 +131,30 @@ class Teacher(nn.Module):
         if isinstance(config, str):
             config = dict(config=config, cfg_options=cfg_options)
         model = network_dict(config, scope, peer)
-        self.network = build_network(model)
-        try:
-            self._head_weights = load_network_weights(
-                self.network,
-                checkpoint,
-                strict=strict,
-                allow_pickle=allow_pickle,
-                role='teacher',
-                peer=peer,
-            )
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f'model.teacher.checkpoint="{checkpoint}" does not exist: '
-                f'{_how_to_train(config)}, or correct the path (relative '
-                'paths start at the folder the command runs in)'
-            ) from None
-        self.checkpoint = checkpoint
+        self._head_weights: dict[str, torch.Tensor] = {}
+        if checkpoint is None:
+            self.network = _initial(model)
+        else:
+            self.network = build_network(model)
+        _require_channels(self.network, channels)
+        if checkpoint is not None:
+            try:
+                self._head_weights = load_network_weights(
+                    self.network,
+                    checkpoint,
+                    strict=strict,
+                    allow_pickle=allow_pickle,
+                    role='teacher',
+                    peer=peer,
+                )
+            except FileNotFoundError:
+                raise FileNotFoundError(
+                    f'model.teacher.checkpoint="{checkpoint}" does not '
+                    f'exist: {_how_to_train(config)}, or correct the path '
+                    '(relative paths start at the folder the command runs '
+                    'in)'
+                ) from None
+        self.checkpoint = checkpoint or 'own initial weights'
         self.renormalize: nn.Module = nn.Identity()
         if model.get('data_preprocessor') is not None:
             own: Any = self.network.data_preprocessor
@@ -224,3 +246,39 @@ class Teacher(nn.Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> Teacher:
         """Share the frozen teacher between copies (averaged models)."""
         return self
+
+
+def _initial(model: NetworkSpec) -> nn.Module:
+    """Build a network with the weights that it starts from.
+
+    It is in no checkpoint, so a resumed run draws what is random anew, and
+    must draw the same.
+
+    Raises:
+        FileNotFoundError, ValueError: see `check_pretrained`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build_network(model)
+        check_pretrained(network)
+        initialize: Any = getattr(network, 'init_weights', None)
+        if initialize is not None:
+            initialize()
+    return network
+
+
+def _require_channels(network: nn.Module, shown: int | None) -> None:
+    """Refuse a teacher that wants images of other channels.
+
+    Raises:
+        ValueError: gives both numbers.
+    """
+    wanted = image_channels(network)
+    if None not in (wanted, shown) and wanted != shown:
+        raise ValueError(
+            f'model.teacher ({type(network).__name__}) takes images of '
+            f'{wanted} channel(s), but those of the student have {shown}: '
+            'both see the same images, so give a teacher for such images '
+            '(in_channels of its backbone, mean and std of its '
+            'data_preprocessor)'
+        )

@@ -211,6 +211,52 @@ def test_grey_teacher_constants_broadcast() -> None:
     )
 
 
+@pytest.mark.parametrize('count', [1, 4])
+def test_teacher_of_other_channels(
+    build: Any, checkpoint: Any, count: int
+) -> None:
+    model = renormalised(
+        'segmentation', mean=[0.0] * count, std=[1.0] * count
+    )
+    model['backbone']['in_channels'] = count
+    words = f'takes images of {count} channel.*of the student have 3'
+    with pytest.raises(ValueError, match=words):
+        build(teacher=dict(config=model, checkpoint=checkpoint(model)))
+
+
+def test_grey_student_and_teacher(build: Any, checkpoint: Any) -> None:
+    def grey(width: int, mean: float) -> Any:
+        model = toy_network('segmentation', width)
+        model['backbone']['in_channels'] = 1
+        model['data_preprocessor'].update(mean=[mean], std=[2.0])
+        return model
+
+    model = grey(8, 3.0)
+    distiller = build(
+        student=grey(4, 1.0),
+        teacher=dict(config=model, checkpoint=checkpoint(model)),
+        input_shape=(1, 32, 32),
+    )
+    images = torch.randn(2, 1, 8, 8)
+    torch.testing.assert_close(
+        distiller.teachers[0].renormalize(images), images - 1.0
+    )
+
+
+def test_replaced_preprocessor_is_said(
+    build: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(
+        'mmkd.preprocessors.print_log', lambda text, **_: said.append(text)
+    )
+    given = dict(toy_network('segmentation', 4)['data_preprocessor'])
+    build(data_preprocessor=given)
+    assert not said
+    build(data_preprocessor=dict(given, mean=[1.0] * 3))
+    assert 'replaces that of student: mean is [1.0' in said[0]
+
+
 # -- the distiller's own preprocessor --------------------------------------
 
 
