@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mmengine import ConfigDict
 
 from mmkd.networks import load_config
