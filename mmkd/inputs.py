@@ -37,11 +37,6 @@ def input_shapes(
     return list(dict.fromkeys(shapes))
 
 
-def input_channels(network: nn.Module) -> int:
-    """Return the channels of images that ``network`` takes."""
-    return next(_channels(network, None))
-
-
 def _channels(
     network: nn.Module, preprocessor: nn.Module | None
 ) -> Iterator[int]:

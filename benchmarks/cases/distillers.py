@@ -15,6 +15,7 @@ from torch import nn
 
 from mmkd.checkpoints.export import save_plain
 from mmkd.deploy import deployed_network
+from mmkd.inputs import input_shapes
 from mmkd.models.distillers.base import BaseDistiller
 from mmkd.models.distillers.loss_terms import bind_losses
 from mmkd.models.distillers.rehearsal import Rehearsal
@@ -86,8 +87,9 @@ def _with_heads(network: nn.Module, model: Mapping[str, Any]) -> nn.Module:
         ),
     )['teacher']
     role = Role('teacher', network, wiring)
-    shape = tuple(model.get('input_shape') or (3, 224, 224))
-    rehearsal = Rehearsal.of([role], shape)
+    shape = model.get('input_shape')
+    shapes = [tuple(shape)] if shape else input_shapes(network)
+    rehearsal = Rehearsal.of([role], shapes)
     if rehearsal is not None:
         rehearsal.build_heads(role)
     return nn.ModuleDict(dict(student=network, aux_heads=role.heads))

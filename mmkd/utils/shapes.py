@@ -112,7 +112,7 @@ def check_logits(
 def check_several(
     owner: str, values: torch.Tensor, cure: str, dim: int = 1
 ) -> None:
-    """Refuse a soft-max over a single value.
+    """Refuse a softmax over a single value.
 
     It is 1 whatever the value, so the loss is 0 and has no gradient.
 
@@ -120,14 +120,14 @@ def check_several(
         owner: name of the caller, starts the message.
         values: e.g. logits (N, K, ...).
         cure: what to do, ends the message.
-        dim: over which the soft-max runs.
+        dim: over which the softmax runs.
 
     Raises:
         ValueError: that dimension is 1.
     """
     if values.shape[dim] == 1:
         raise ValueError(
-            f'{owner}: a soft-max over dimension {dim} of '
+            f'{owner}: a softmax over dimension {dim} of '
             f'{tuple(values.shape)} is always 1, so the loss would be 0 and '
             f'without gradient; {cure}'
         )

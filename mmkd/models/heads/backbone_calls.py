@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmkd.inputs import input_channels
+from mmkd.inputs import input_shapes
 from mmkd.utils.meta_copy import meta_copy, meta_input
 
 
@@ -71,11 +71,13 @@ def record_calls(backbone: nn.Module) -> tuple[list[Call], int]:
     Raises:
         ValueError: it does not run on such an image.
     """
-    side = 32 if hasattr(backbone, 'make_stage') else 224
+    shape = input_shapes(backbone)[0]
+    if hasattr(backbone, 'make_stage'):  # of CIFAR's
+        shape = (shape[0], 32, 32)
     clone = meta_copy(backbone)
     clone.eval()  # mmpretrain's returns nothing
     forget_hooks(clone)
-    image = meta_input(clone, 1, input_channels(backbone), side, side)
+    image = meta_input(clone, 1, *shape)
     calls: list[Call] = []
     running: list[str] = []
 
@@ -117,7 +119,8 @@ def record_calls(backbone: nn.Module) -> tuple[list[Call], int]:
     except Exception as error:  # whatever a backbone's forward does
         raise ValueError(
             f'HierarchicalBranches: {type(backbone).__name__} does not run '
-            f'on an image of 3x{side}x{side}, by which its stages are found: '
+            f'on an image of {"x".join(map(str, shape))}, by which its '
+            'stages are found: '
             f'{type(error).__name__}: {error}; use another backbone'
         ) from error
     while isinstance(output, (tuple, list)):

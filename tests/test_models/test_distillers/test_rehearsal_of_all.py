@@ -146,7 +146,7 @@ def test_peers_with_a_softmax_over_joints() -> None:
     cfg = dict(
         type='mmkd.OnlineDistiller',
         cohort=dict(type='mmkd.Cohort', peers=[networks.rtmpose()] * 2),
-        taps=dict(logits='head'),
+        taps=dict(logits='head.cls_{x,y}'),
         exchange=dict(type='mmkd.MutualExchange'),
     )
     with DefaultScope.overwrite_default_scope('mmpose'):

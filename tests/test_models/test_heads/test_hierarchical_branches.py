@@ -385,7 +385,7 @@ def test_vgg_without_its_last_pooling() -> None:
 @pytest.mark.parametrize(
     ('config', 'words'),
     [
-        (dict(type='LeNet5'), 'LeNet5 does not run on an image of 3x224x224'),
+        (dict(type='LeNet5'), 'stages of LeNet5 are not known'),
         (dict(type='PCPVT', arch='small'), 'stages of PCPVT are not known'),
         (
             dict(type='SwinTransformerV2', arch='tiny', pad_small_map=True),
@@ -396,6 +396,17 @@ def test_vgg_without_its_last_pooling() -> None:
 def test_unsuitable_backbones(config: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         HierarchicalBranches(5, backbone=backbone_of(config))
+
+
+def test_a_backbone_that_does_not_run() -> None:
+    class Refusing(nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError('never')
+
+    with pytest.raises(
+        ValueError, match=r'Refusing does not run on an image of 1x224x224'
+    ):
+        HierarchicalBranches(5, backbone=Refusing(1, 4, 3))
 
 
 def test_taps_of_tokens_with_their_size() -> None:
