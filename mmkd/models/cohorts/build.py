@@ -12,6 +12,7 @@ from torch import nn
 from mmkd.models.cohorts.cohort import Cohort
 from mmkd.networks import network_dict
 from mmkd.utils.meta_copy import meta_copy, meta_input
+from mmkd.utils.settings import require_dict
 
 
 def class_of_cohort(config: Mapping[str, Any]) -> type[Cohort]:
@@ -28,6 +29,7 @@ def build_cohort(cohort: Any, data_preprocessor: Any = None) -> Cohort:
             for peer in cohort.peers:
                 _with_preprocessor(peer, data_preprocessor)
         return cohort
+    require_dict('model.cohort', cohort, 'peers=[...]')
     config = dict(cohort)
     config.setdefault('type', 'mmkd.Cohort')
     if replaces:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -161,10 +163,22 @@ class BaseDistiller(BaseModel):
 
         Returns:
             None (said in the log) if a network does not run.
+
+        Raises:
+            ValueError: ``input_shape`` is not of this form.
         """
         size: Any = getattr(self.data_preprocessor, 'size', None)
         size = (size, size) if isinstance(size, int) else size
         shape = input_shape or (3, *(size or (224, 224)))
+        if (
+            isinstance(shape, str)
+            or len(shape) != 3
+            or not all(isinstance(n, int) and n > 0 for n in shape)
+        ):
+            raise ValueError(
+                f'model.input_shape={shape!r} must be (C, H, W), e.g. '
+                '(3, 224, 224)'
+            )
         views = getattr(self.views, 'num_rotations', 1)
         return Rehearsal.of(self.roles, tuple(shape), BATCH * views)
 
@@ -219,8 +233,13 @@ class BaseDistiller(BaseModel):
                 'its base: add `_delete_=True` to model=dict(...) and give '
                 'the network as student=_base_.model'
             )
+        known = list(inspect.signature(type(self).__init__).parameters)
+        near = {
+            n for k in keys for n in difflib.get_close_matches(k, known[1:])
+        }
         raise TypeError(
             f'{name} does not know model.{", model.".join(sorted(keys))}'
+            + (f'; nearest: {", ".join(sorted(near))}' if near else '')
         )
 
     def followers_of_all(self) -> Iterator[Followers]:

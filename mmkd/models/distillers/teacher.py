@@ -46,6 +46,11 @@ def build_teacher(
             f'model.teacher={spec!r}: give dict(config=..., checkpoint=...), '
             'a list of those, or None'
         )
+    if not isinstance(spec['checkpoint'], str):
+        raise TypeError(
+            f'model.teacher.checkpoint={spec["checkpoint"]!r} must be the '
+            'path of a file'
+        )
     unknown = sorted(set(spec) - _KEYS)
     if unknown:
         raise KeyError(
