@@ -87,10 +87,11 @@ def find_module(network: nn.Module, path: str, key: str = 'path') -> nn.Module:
     modules = dict(network.named_modules())
     if path in modules:
         return modules[path]
-    near = difflib.get_close_matches(path, modules, n=3, cutoff=0.0)
+    near = difflib.get_close_matches(path, modules, n=3)
     raise KeyError(
-        f'{key}="{path}": {type(network).__name__} has no such module; '
-        f'nearest: {", ".join(near)} (tools/list_taps.py CONFIG lists all)'
+        f'{key}="{path}": {type(network).__name__} has no such module'
+        + (f'; nearest: {", ".join(near)}' if near else '')
+        + ' (tools/list_taps.py CONFIG lists all)'
     )
 
 

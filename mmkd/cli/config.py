@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmkd.cli.keys import RUN_KEYS, check_keys, offer
+from mmkd.cli.values import check_values
 from mmkd.networks import load_config
 
 
@@ -22,9 +23,11 @@ def load_run_config(args: argparse.Namespace) -> Config:
     Raises:
         FileNotFoundError: no such config.
         KeyError: a key is misspelt, in the file or in ``--cfg-options``.
+        TypeError: a value is of another kind than a run can use.
         ValueError: the config cannot be read.
     """
     config = read_config(args.config, args.cfg_options)
+    check_values(config)
     check_keys(config)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config.launcher = args.launcher
@@ -44,13 +47,24 @@ def read_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
         config = load_config(name)
     except (FileNotFoundError, ImportError):
         raise
-    except Exception as error:  # a config is a program: anything may happen
-        raise ValueError(
-            f'config="{name}" cannot be read: {type(error).__name__}: '
-            f'{error}; correct the file or its _base_'
+    except TypeError as error:
+        if 'import_modules_from_strings' not in str(error):
+            raise _unreadable(name, error) from error
+        raise TypeError(
+            f'config="{name}": custom_imports must be dict(imports=[...], '
+            'allow_failed_imports=False)'
         ) from error
+    except Exception as error:  # a config is a program: anything may happen
+        raise _unreadable(name, error) from error
     apply_options(config, options or {})
     return config
+
+
+def _unreadable(name: str, error: Exception) -> ValueError:
+    return ValueError(
+        f'config="{name}" cannot be read: {type(error).__name__}: {error}; '
+        'correct the file or its _base_'
+    )
 
 
 def apply_options(config: Config, options: Mapping[str, Any]) -> None:

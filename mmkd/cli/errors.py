@@ -10,7 +10,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 
@@ -18,6 +18,7 @@ from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import BaseLoop
 
 from mmkd.checkpoints.guard import only_plain_data
+from mmkd.cli.quiet import without_advice
 
 USER_ERRORS = (
     ValueError,
@@ -47,7 +48,8 @@ def one_line_errors(full: bool = False) -> Iterator[None]:
     While a run is set up, every error of the types `USER_ERRORS` counts as
     such; once the loop runs, only those that mmkd raises on purpose and
     `FloatingPointError`. All others keep their traceback. Meanwhile files
-    are read without running code from them (see `only_plain_data`).
+    are read without running code from them (see `only_plain_data`), and
+    other packages' advice about deprecated code is not shown.
 
     Args:
         full: keep the traceback of all; the variable ``MMKD_TRACEBACK=1``
@@ -57,7 +59,7 @@ def one_line_errors(full: bool = False) -> Iterator[None]:
     shown = logging.raiseExceptions
     logging.raiseExceptions = full  # a full disk: one traceback per message
     try:
-        with only_plain_data():
+        with nullcontext() if full else without_advice(), only_plain_data():
             yield
     except Exception as error:
         if full:

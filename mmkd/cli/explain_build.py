@@ -116,7 +116,20 @@ def _in_build(
         text = (
             f'the file "{file}" cannot be used, {type(error).__name__}: {text}'
         )
-    return f'{place}: {_said(error, text)}'
+    return f'{place}: {_said(error, text)}{_given(build, text)}'
+
+
+def _given(build: Build, text: str, most: int = 6) -> str:
+    """Return the values that a message does not name."""
+    plain = {
+        key: value
+        for key, value in build.given.items()
+        if value is None or isinstance(value, (bool, int, float, str))
+    }
+    if not plain or any(re.search(rf'\b{key}\b', text) for key in plain):
+        return ''
+    values = ', '.join(f'{k}={shown(v)}' for k, v in list(plain.items())[:most])
+    return f' (given: {values})'
 
 
 def _unknown_layer(frames: list[FrameType]) -> str | None:

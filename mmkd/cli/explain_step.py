@@ -54,6 +54,12 @@ def explain_step(error: Exception, config: Config) -> str | None:
             f'{module or "model"}: {first}. Lower {loader}.batch_size (now '
             f'{size}) or the size of the images, or train with --amp'
         )
+    if re.search(r'Target -?\d+ is out of bounds|device-side assert', text):
+        return (
+            f'{module or "model"}: {text}: labels lie outside of '
+            'num_classes; correct num_classes of the head, or the label map '
+            'of the data set'
+        )
     if steps_done(runner) and loader == 'train_dataloader':
         return None
     place = _place(frames, module, loader)
@@ -122,6 +128,8 @@ def _place(
             return module
         if isinstance(owner, OptimWrapper):
             return f'optim_wrapper ({type(owner).__name__})'
+        if name == 'call_hook' and 'hook' in frame.f_locals:
+            owner = frame.f_locals['hook']
         if isinstance(owner, Hook):
             return f'hook {type(owner).__name__}'
         data = getattr(owner, 'dataset', None)

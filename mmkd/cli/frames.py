@@ -23,6 +23,7 @@ _FILES = (
 _SECTIONS = {
     '_build_param_scheduler': 'param_scheduler',
     'build_log_processor': 'log_processor',
+    'build_logger': 'log_level',
     'build_model': 'model',
     'build_optim_wrapper': 'optim_wrapper',
     'build_param_scheduler': 'param_scheduler',

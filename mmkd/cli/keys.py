@@ -12,6 +12,8 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmkd.cli.frames import walk
+
 # Top-level keys that mmengine reads beside the arguments of its Runner.
 _EXTRA_KEYS = {
     'activation_checkpointing',
@@ -99,6 +101,38 @@ def _one_letter_off(one: str, other: str) -> bool:
     )
 
 
+# Names of mmengine's own default hooks; a hook under another name is one more.
+_DEFAULT_HOOKS = (
+    'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler',
+    'checkpoint',
+)  # fmt: skip
+# What networks of the repositories read of their test_cfg, one by one.
+_TEST_CFG = (
+    'crop_size', 'flip_mode', 'flip_test', 'mask_thr_binary', 'max_per_img',
+    'min_bbox_size', 'nms_post', 'nms_pre', 'output_heatmaps',
+    'output_keypoint_indices', 'score_thr', 'shift_heatmap', 'stride',
+)  # fmt: skip
+
+
+def _check_names(config: Config) -> None:
+    """Refuse misspelt names of default hooks and in ``test_cfg``."""
+    for key in config.get('default_hooks') or {}:
+        _refuse_like('default_hooks', key, _DEFAULT_HOOKS)
+    for path, value in walk(config.get('model'), 'model'):
+        if path.endswith('.test_cfg') and isinstance(value, Mapping):
+            for key in value:
+                _refuse_like(path, key, _TEST_CFG)
+
+
+def _refuse_like(path: str, key: str, known: tuple[str, ...]) -> None:
+    for name in known:
+        if key not in known and _one_letter_off(key, name):
+            raise KeyError(
+                f'{path} has the key "{key}", which nothing reads; nearest: '
+                f'{name}'
+            )
+
+
 def check_keys(config: Config) -> None:
     """Refuse misspelt keys that a run would pass over.
 
@@ -120,6 +154,7 @@ def check_keys(config: Config) -> None:
         if key not in _IN_STOCK_CONFIGS:
             raise KeyError(text)
         print_log(text, logger='current', level=logging.WARNING)
+    _check_names(config)
     for path, known in _INNER_KEYS.items():
         given = _value(config, path)
         if given is None or (
@@ -132,7 +167,7 @@ def check_keys(config: Config) -> None:
                 f'with {", ".join(sorted(known))}'
             )
         for key in given:
-            if key not in known:
+            if key not in known and not key.startswith('_'):
                 raise KeyError(
                     f'{path} has the unknown key "{key}"{offer(key, known)}; '
                     f'it knows {", ".join(sorted(known))}'

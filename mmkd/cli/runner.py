@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.logging import print_log
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.logging import MMLogger, print_log
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import distributed, nn
 from torch.utils.data import DataLoader
 
+from mmkd.cli.keys import offer
+from mmkd.cli.quiet import keep_dumps_off_terminal, log_files
+from mmkd.cli.signatures import parameters_of
 from mmkd.datasets.named_samples import name_samples
 from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
@@ -82,6 +87,14 @@ class _Runner(Runner):
     its own gets the wrapper that runs it.
     """
 
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Build a logger that keeps long dumps for its file."""
+        logger = super().build_logger(*args, **kwargs)
+        keep_dumps_off_terminal(logger)
+        for file in log_files(logger):
+            logger.info(f'environment, config and hooks: {file}')
+        return logger
+
     @staticmethod
     def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
         """Build a data loader whose errors name the sample."""
@@ -100,6 +113,22 @@ class _Runner(Runner):
                 given.setdefault('broadcast_buffers', False)
                 model_wrapper_cfg = dict(given, type=_OWN_STEP)
         return super().wrap_model(model_wrapper_cfg, model)
+
+
+def _check_checkpoint_hooks(hooks: Iterable[Hook]) -> None:
+    """Refuse keys that would be found wrong at the first save.
+
+    Raises:
+        KeyError: names the key and the nearest ones.
+    """
+    for hook in hooks:
+        if isinstance(hook, CheckpointHook) and hook.args:
+            key = next(iter(hook.args))
+            known = parameters_of(CheckpointHook)
+            raise KeyError(
+                f'default_hooks.checkpoint has the unknown key "{key}"'
+                f'{offer(key, known)}; it knows {", ".join(known)}'
+            )
 
 
 def build_runner(config: Config) -> Runner:
@@ -121,6 +150,7 @@ def build_runner(config: Config) -> Runner:
         runner = _Runner.from_cfg(config)
     make_checkpoints_safe(runner)
     hooks = getattr(runner, 'hooks', ())
+    _check_checkpoint_hooks(hooks)
     for kind in (FiniteGradientHook, SampleIndexHook, TerminalLineHook):
         if not any(isinstance(hook, kind) for hook in hooks):
             runner.register_hook(kind())

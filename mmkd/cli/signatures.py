@@ -9,6 +9,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+_PLAIN = (type(None), bool, int, float, str, list, tuple, Mapping)
+
 
 def parameters_of(kind: Any) -> dict[str, inspect.Parameter]:
     """Return the arguments of a class or function by name.
@@ -56,6 +58,8 @@ def wrong_kinds(kind: Any, given: Mapping[str, Any]) -> list[str]:
         if name not in given:
             continue
         value = given[name]
+        if not isinstance(value, _PLAIN):
+            continue
         wanted = _kinds(hints.get(name, parameter.annotation))
         if not wanted:
             default = parameter.default

@@ -111,10 +111,21 @@ def find_targets(
 
 
 def as_patterns(given: Sequence[str] | None) -> list[str] | None:
-    """Return patterns as a list; a config may give a single one alone."""
+    """Return patterns as a list; a config may give a single one alone.
+
+    Raises:
+        TypeError: they are something else.
+    """
     if given is None:
         return None
-    return [given] if isinstance(given, str) else list(given)
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, (list, tuple)):
+        raise TypeError(
+            f'pruning: include or exclude is {given!r}: give a regular '
+            'expression, or a list of those'
+        )
+    return list(given)
 
 
 def _fits(name: str, patterns: Sequence[str]) -> bool:

@@ -13,6 +13,7 @@ from mmkd.models.cohorts.cohort import Cohort
 from mmkd.networks import network_dict
 from mmkd.preprocessors import replace_preprocessor
 from mmkd.utils.meta_copy import COPIES, run_copy
+from mmkd.utils.settings import require_dict
 
 
 def class_of_cohort(config: Mapping[str, Any]) -> type[Cohort]:
@@ -29,6 +30,7 @@ def build_cohort(cohort: Any, data_preprocessor: Any = None) -> Cohort:
             for peer in cohort.peers:
                 _with_preprocessor(peer, data_preprocessor)
         return cohort
+    require_dict('model.cohort', cohort, 'peers=[...]')
     config = dict(cohort)
     config.setdefault('type', 'mmkd.Cohort')
     if replaces:

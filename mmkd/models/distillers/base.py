@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -166,6 +168,9 @@ class BaseDistiller(BaseModel):
 
         Returns:
             None (said in the log) if a network does not run.
+
+        Raises:
+            ValueError: ``input_shape`` is not of this form.
         """
         networks = [role.network for role in self.roles]
         shapes = [
@@ -174,7 +179,7 @@ class BaseDistiller(BaseModel):
             for shape in input_shapes(network, self.data_preprocessor)
         ]
         if input_shape is not None:
-            shapes = [tuple(input_shape)]
+            shapes = [_image_shape(input_shape)]
         views = getattr(self.views, 'num_rotations', 1)
         return Rehearsal.of(
             self.roles, list(dict.fromkeys(shapes)), BATCH * views
@@ -231,8 +236,13 @@ class BaseDistiller(BaseModel):
                 'its base: add `_delete_=True` to model=dict(...) and give '
                 'the network as student=_base_.model'
             )
+        known = list(inspect.signature(type(self).__init__).parameters)
+        near = {
+            n for k in keys for n in difflib.get_close_matches(k, known[1:])
+        }
         raise TypeError(
             f'{name} does not know model.{", model.".join(sorted(keys))}'
+            + (f'; nearest: {", ".join(sorted(near))}' if near else '')
         )
 
     def followers_of_all(self) -> Iterator[Followers]:
@@ -421,3 +431,21 @@ class BaseDistiller(BaseModel):
 
     #: of the first network's head in messages
     label_prefix = ''
+
+
+def _image_shape(given: Sequence[int]) -> tuple[int, ...]:
+    """Return (C, H, W).
+
+    Raises:
+        ValueError: ``given`` is not of this form.
+    """
+    if (
+        isinstance(given, str)
+        or len(given) != 3
+        or not all(isinstance(n, int) and n > 0 for n in given)
+    ):
+        raise ValueError(
+            f'model.input_shape={given!r} must be (C, H, W), e.g. '
+            '(3, 224, 224)'
+        )
+    return tuple(given)

@@ -14,6 +14,7 @@ from mmkd.models.distillers.batch import Batch
 from mmkd.models.distillers.parts import ByPhase, Named, Part
 from mmkd.models.exchanges.base import Exchange
 from mmkd.taps import Tensors
+from mmkd.utils.settings import require_dict
 
 
 class ExchangePart(Part):
@@ -147,6 +148,10 @@ def build_exchanges(exchange: Any) -> ModuleList:
     built = ModuleList()
     for config in given:
         if config is not None:
+            if not isinstance(config, nn.Module):
+                require_dict(
+                    'model.exchange', config, "type='mmkd.MutualExchange'"
+                )
             part = (
                 config
                 if isinstance(config, nn.Module)

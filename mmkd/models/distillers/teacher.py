@@ -60,6 +60,11 @@ def build_teacher(
             'a list of those, or None; checkpoint=None in it asks for the '
             'weights that its config starts from (init_cfg, pretrained=True)'
         )
+    if not isinstance(spec['checkpoint'], str | None):
+        raise TypeError(
+            f'model.teacher.checkpoint={spec["checkpoint"]!r} must be the '
+            'path of a file, an address, or None'
+        )
     return Teacher(
         student_preprocessor=student_preprocessor,
         scope=scope,

@@ -19,6 +19,7 @@ from mmkd.models.exchanges.transfer import (
     detached,
 )
 from mmkd.models.losses.kl_div_loss import KLDivLoss
+from mmkd.utils.settings import require_dict
 
 
 class Exchange(BaseModule):
@@ -65,6 +66,8 @@ class Exchange(BaseModule):
                 f'{type(self).__name__}: ramp_epochs={ramp_epochs} must not '
                 'be negative; 0 switches the ramp off'
             )
+        if transfer_loss is not None:
+            require_dict('exchange.transfer_loss', transfer_loss, 'type=...')
         self.on = {self.main_role: on} if isinstance(on, str) else dict(on)
         self.loss_weight = loss_weight
         self.ramp_epochs = ramp_epochs

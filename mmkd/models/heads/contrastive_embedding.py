@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from mmkd.models.losses.precision import at_least_float32
 from mmkd.registry import MODELS
+from mmkd.utils.settings import check_positive
 
 
 @MODELS.register_module()
@@ -29,6 +30,7 @@ class ContrastiveEmbedding(nn.Sequential):
     """
 
     def __init__(self, in_channels: int, feat_dim: int = 128) -> None:
+        check_positive('ContrastiveEmbedding', 128, feat_dim=feat_dim)
         super().__init__(
             nn.Linear(in_channels, feat_dim),
             nn.ReLU(inplace=True),
