@@ -87,9 +87,7 @@ def build_runner(config: Config) -> Runner:
         ValueError: see `start_processes` and `inherit_preprocessor`.
     """
     start_processes(config)
-    inherit_preprocessor(
-        config.get('model'), config.get('data_preprocessor')
-    )
+    inherit_preprocessor(config.get('model'), config.get('data_preprocessor'))
     if 'runner_type' in config:
         runner = RUNNERS.build(config)
     else:
