@@ -228,10 +228,10 @@ def build_network(spec: NetworkSpec, scope: str | None = None) -> nn.Module:
     model = network_dict(spec, scope)
     if DefaultScope.get_current_instance() is None:
         init_default_scope(model['_scope_'])
-    return _keep_library_weights(confine_hooks(MODELS.build(model)))
+    return keep_library_weights(confine_hooks(MODELS.build(model)))
 
 
-def _keep_library_weights(network: nn.Module) -> nn.Module:
+def keep_library_weights(network: nn.Module) -> nn.Module:
     """Let ``init_weights`` pass over models of timm and transformers.
 
     They are complete when built; mmengine would call their ``init_weights``

@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from torch import distributed, nn
 
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
-from mmkd.networks import inherit_preprocessor
+from mmkd.networks import inherit_preprocessor, keep_library_weights
 
 _ALL_REDUCE_ON_CPU = 'gloo'
 
@@ -92,5 +92,6 @@ def build_runner(config: Config) -> Runner:
         runner = RUNNERS.build(config)
     else:
         runner = _Runner.from_cfg(config)
+    keep_library_weights(runner.model)
     make_checkpoints_safe(runner)
     return runner
