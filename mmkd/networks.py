@@ -17,6 +17,7 @@ from mmkd.registry import MODELS as OWN_MODELS
 from mmkd.registry import SCOPE, task_scope
 from mmkd.tasks import REPOSITORIES
 from mmkd.utils.state_hooks import confine_hooks
+from mmkd.utils.types import packages_of
 
 # Libraries whose models mmpretrain wraps.
 _LIBRARIES = ('timm', 'transformers')
@@ -128,7 +129,7 @@ def trainer_of(model: Mapping[str, Any]) -> Any:
             kind = f'{scope}.{kind}'
         try:
             kind = MODELS.get(kind)
-        except KeyError:
+        except (KeyError, RuntimeError):  # mmengine's for a path
             return None
     return kind if hasattr(kind, 'network_configs') else None
 
@@ -156,7 +157,7 @@ def inherit_preprocessor(model: Any, preprocessor: Any) -> None:
     if 'data_preprocessor' in model:
         return
     for label, spec in networks_of(model).items():
-        if not isinstance(spec, (str, Mapping)):
+        if not isinstance(spec, (str, dict)):
             continue  # a built network
         own = network_dict(spec).get('data_preprocessor')
         differs = difference(preprocessor, own)
@@ -207,12 +208,14 @@ def _choose(specs: list[Any], deploy: Any, peer: int | None) -> Any:
 def _with_scope(model: ConfigDict, scope: str) -> ConfigDict:
     """Give ``model`` a scope, unless it carries that of a repository.
 
-    mmengine stamps ``mmkd`` on what is inherited from a config of mmkd.
+    A class brings its own, for what is named inside it. mmengine stamps
+    ``mmkd`` on what is inherited from a config of mmkd.
     """
     kind = model.get('type')
     bare = isinstance(kind, str) and kind in OWN_MODELS
     if model.get('_scope_') in (None, SCOPE) and not bare:
-        model['_scope_'] = scope
+        homes = [p for p in packages_of(kind) if p in REPOSITORIES]
+        model['_scope_'] = homes[0] if homes else scope
     return model
 
 
@@ -225,10 +228,10 @@ def build_network(spec: NetworkSpec, scope: str | None = None) -> nn.Module:
     model = network_dict(spec, scope)
     if DefaultScope.get_current_instance() is None:
         init_default_scope(model['_scope_'])
-    return _keep_library_weights(confine_hooks(MODELS.build(model)))
+    return keep_library_weights(confine_hooks(MODELS.build(model)))
 
 
-def _keep_library_weights(network: nn.Module) -> nn.Module:
+def keep_library_weights(network: nn.Module) -> nn.Module:
     """Let ``init_weights`` pass over models of timm and transformers.
 
     They are complete when built; mmengine would call their ``init_weights``

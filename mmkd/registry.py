@@ -14,6 +14,8 @@ from typing import Any
 
 from mmengine import registry as root
 
+from mmkd.utils.types import class_at
+
 # Classes that need a task repository: name -> (module, repository). They are
 # imported when first asked for, so that mmkd works with any subset of the
 # repositories installed.
@@ -66,13 +68,15 @@ class TaskRegistry(root.Registry):
     """A registry that imports the classes of ``TASK_MODULES`` on demand."""
 
     def get(self, key: str) -> Any:
-        """Return the class registered as ``key``.
+        """Return the class registered as ``key``, or at the path ``key``.
 
         Raises:
             ImportError: the class needs a repository that is not installed.
             KeyError: mmkd has no such class; the nearest names are listed.
         """
         name = str(key).rsplit('.', 1)[-1]
+        if '.' in key.removeprefix(f'{SCOPE}.'):  # the path of a class
+            return class_at(f'{SCOPE}.{key.removeprefix(f"{SCOPE}.")}')
         if name in TASK_MODULES and name not in self._module_dict:
             import_task_module(name)
         found = None

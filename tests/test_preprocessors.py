@@ -60,7 +60,5 @@ def test_image_channels() -> None:
 
 def test_peers_of_other_channels() -> None:
     with pytest.raises(ValueError, match=r'have \[3, 1\] channels'):
-        require_same_channels(
-            [nn.Conv2d(3, 4, 1), nn.Conv2d(1, 4, 1)]
-        )
+        require_same_channels([nn.Conv2d(3, 4, 1), nn.Conv2d(1, 4, 1)])
     require_same_channels([nn.Conv2d(3, 4, 1), nn.Linear(2, 2)])

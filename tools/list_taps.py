@@ -30,6 +30,7 @@ from mmkd.cli.tap_places import (  # noqa: E402
     networks,
     table,
 )
+from mmkd.utils.types import type_name  # noqa: E402
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 for row in rows
                 if args.filter in row.path or args.filter in row.kind
             ]
-            print(f'{role}: {spec["type"]}, input {shape}')
+            print(f'{role}: {type_name(spec["type"])}, input {shape}')
             print(table(rows) if rows else f'no path with "{args.filter}"')
             print()
         print(LEGEND)

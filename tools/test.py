@@ -44,6 +44,7 @@ from mmkd.deploy import (  # noqa: E402
 )
 from mmkd.networks import networks_of  # noqa: E402
 from mmkd.utils.dist import unwrapped  # noqa: E402
+from mmkd.utils.types import type_name  # noqa: E402
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -75,8 +76,8 @@ def apply_arguments(
         config.model = deployed_network(config, args.peer)
     elif len(networks_of(config.model)) < 2:
         raise ValueError(
-            f'--all-peers: model.type={config.model.type} of config="'
-            f'{args.config}" is no cohort; leave the option out'
+            f'--all-peers: model.type={type_name(config.model.type)} of '
+            f'config="{args.config}" is no cohort; leave the option out'
         )
     config.load_from = None
     config.resume = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ from mmengine.runner.checkpoint import (
 )
 
 
-def _open_mmlab() -> list[str]:
-    return [*get_external_models(), *get_deprecated_model_names()]
+def _open_mmlab() -> dict[str, str]:
+    return {**get_deprecated_model_names(), **get_external_models()}
 
 
 _URLS = ('https', 'http')
 # Schemes that stand for a list of names.
-_NAMES: dict[str, Callable[[], Iterable[str]]] = {
+_NAMES: dict[str, Callable[[], Mapping[str, str]]] = {
     'torchvision': get_torchvision_models,
     'modelzoo': get_torchvision_models,
     'open-mmlab': _open_mmlab,
@@ -55,7 +55,10 @@ def read_address(address: str) -> Any:
             'give the path'
         )
     if scheme in _NAMES:
-        _require_name(address, name, _NAMES[scheme]())
+        names = _NAMES[scheme]()
+        _require_name(address, name, names)
+        if scheme == 'mmcls':  # mmengine would keep the backbone alone
+            address = names[name]
     return CheckpointLoader.load_checkpoint(address, 'cpu', logger=None)
 
 

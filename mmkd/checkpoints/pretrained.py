@@ -13,6 +13,7 @@ from mmkd.checkpoints.read import (
     read_checkpoint,
     strip_prefix,
 )
+from mmkd.utils.types import type_name
 
 
 def check_pretrained(network: nn.Module) -> None:
@@ -33,9 +34,14 @@ def check_pretrained(network: nn.Module) -> None:
     for path, module in network.named_modules():
         configs = getattr(module, 'init_cfg', None)
         for config in configs if isinstance(configs, list) else [configs]:
-            if config and config.get('type') == 'Pretrained':
+            if config and starts_from_file(config):
                 key = '.'.join(filter(None, ('model', path, 'init_cfg')))
                 _check_file(key, module, config)
+
+
+def starts_from_file(init_cfg: Mapping[str, Any]) -> bool:
+    """Return whether ``init_cfg`` names a file."""
+    return type_name(init_cfg.get('type')) in ('Pretrained', 'PretrainedInit')
 
 
 def _check_file(

@@ -25,7 +25,7 @@ from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
 from mmkd.engine.hooks.sample_index_hook import SampleIndexHook
 from mmkd.engine.hooks.terminal_line_hook import TerminalLineHook
-from mmkd.networks import inherit_preprocessor
+from mmkd.networks import inherit_preprocessor, keep_library_weights
 
 _ALL_REDUCE_ON_CPU = 'gloo'
 _STOCK = 'MMDistributedDataParallel'
@@ -148,6 +148,7 @@ def build_runner(config: Config) -> Runner:
         runner = RUNNERS.build(config)
     else:
         runner = _Runner.from_cfg(config)
+    keep_library_weights(runner.model)
     make_checkpoints_safe(runner)
     hooks = getattr(runner, 'hooks', ())
     _check_checkpoint_hooks(hooks)

@@ -14,6 +14,7 @@ from mmkd.engine.hooks.safe_checkpoint_hook import (
     saved_files,
 )
 from mmkd.utils.dist import unwrapped
+from mmkd.utils.types import type_name
 
 
 def use_mixed_precision(config: Config) -> None:
@@ -22,14 +23,14 @@ def use_mixed_precision(config: Config) -> None:
     Raises:
         ValueError: the wrapper has none.
     """
-    wrapper = config.optim_wrapper.get('type', 'OptimWrapper')
-    mixed = ('AmpOptimWrapper', 'mmkd.AutocastOptimWrapper')
+    wrapper = type_name(config.optim_wrapper.get('type', 'OptimWrapper'))
+    mixed = ('AmpOptimWrapper', 'AutocastOptimWrapper')
     if wrapper not in ('OptimWrapper', *mixed):
         raise ValueError(
             f'--amp: optim_wrapper.type={wrapper} has no mixed precision; '
             'use type="OptimWrapper" in the config'
         )
-    if wrapper == 'mmkd.AutocastOptimWrapper':
+    if wrapper == 'AutocastOptimWrapper':
         return
     if torch.cuda.is_available():
         config.optim_wrapper.type = 'AmpOptimWrapper'

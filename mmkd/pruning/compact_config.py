@@ -8,6 +8,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmkd.utils.types import type_name
+
 # Hooks that need the pruned network at full width, or a distiller.
 _NOT_FOR_PLAIN = (
     'SoftFilterPruningHook',
@@ -56,4 +58,4 @@ def compact_config(config: Config, architecture: Mapping[str, Any]) -> Config:
 
 def _stays(hook: Any) -> bool:
     kind = hook.get('type') if isinstance(hook, Mapping) else None
-    return str(kind).rsplit('.', 1)[-1] not in _NOT_FOR_PLAIN
+    return type_name(kind) not in _NOT_FOR_PLAIN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Mapping
@@ -9,11 +10,23 @@ from typing import Any
 
 import numpy as np
 
+from mmkd.utils.types import registered_name
+
 
 def as_plain(value: Any) -> Any:
-    """Return ``value`` made of what ``weights_only`` loading allows."""
+    """Return ``value`` made of what ``weights_only`` loading allows.
+
+    Classes are named as in the registries.
+    """
     if isinstance(value, Mapping):
-        return {str(key): as_plain(entry) for key, entry in value.items()}
+        return {
+            str(key): registered_name(entry)
+            if key == 'type' and isinstance(entry, str)
+            else as_plain(entry)
+            for key, entry in value.items()
+        }
+    if inspect.isclass(value) or inspect.isfunction(value):
+        return registered_name(value)
     if isinstance(value, (list, tuple)):
         return type(value)(as_plain(entry) for entry in value)
     if isinstance(value, (np.ndarray, np.generic)):

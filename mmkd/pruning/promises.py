@@ -13,6 +13,7 @@ from mmkd.deploy import key_prefix
 from mmkd.pruning.compaction.constants import zero_filters
 from mmkd.pruning.compaction.modules import submodule
 from mmkd.registry import HOOKS
+from mmkd.utils.types import type_name
 
 
 def missing_zeros(
@@ -62,7 +63,7 @@ def _pruning_hooks(config: Config) -> Iterator[dict[str, Any]]:
     ]
     for hook in hooks:
         kind = hook.get('type') if isinstance(hook, Mapping) else None
-        if str(kind).endswith('SoftFilterPruningHook'):
+        if type_name(kind) == 'SoftFilterPruningHook':
             options = dict(hook, type='mmkd.SoftFilterPruningHook')
             options.pop('priority', None)
             yield options

@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmkd.cli.config import read_config
 from mmkd.evaluation.features import data_loader, frozen_network
 from mmkd.utils.patch_grid import rearrange
+from mmkd.utils.types import type_name
 from mmkd.visualization import (
     draw_heatmaps,
     draw_pose,
@@ -142,7 +143,7 @@ def in_crop(points: np.ndarray, sample: Any) -> np.ndarray:
 def puzzle_grid(config: Any) -> tuple[int, int] | None:
     """The grid of a network for puzzles, None of one for joints."""
     decoder = config.model.get('head', {}).get('decoder', {})
-    if not str(decoder.get('type')).endswith('JigsawHeatmap'):
+    if type_name(decoder.get('type')) != 'JigsawHeatmap':
         return None
     rows, columns = decoder.get('grid_size', (4, 3))
     return rows, columns

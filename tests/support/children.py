@@ -50,9 +50,7 @@ def build(config: Config, with_data: bool) -> list[str]:
         built = Runner.build_dataloader(loader).dataset
         built[0]
         name = type(built).__name__
-        runner.optim_wrapper = runner.build_optim_wrapper(
-            runner.optim_wrapper
-        )
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         runner.build_train_loop(config.train_cfg)
         runner.build_val_loop(config.val_cfg)
     else:

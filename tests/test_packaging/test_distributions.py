@@ -138,7 +138,9 @@ def test_children_of_the_wheel_are_built(wheel: Path, tmp_path: Path) -> None:
     install(python, wheel)
     (tmp_path / 'empty').mkdir()
     names = list(CHILDREN.values())
-    run([python, '-W', 'ignore', children.__file__, *names], tmp_path / 'empty')
+    run(
+        [python, '-W', 'ignore', children.__file__, *names], tmp_path / 'empty'
+    )
     report = (tmp_path / 'empty' / 'report.txt').read_text().splitlines()
     assert [line.split()[0] for line in report] == names
     assert 'EncoderDecoder SegLocalVisualizer CamVidDataset' in report[0]

@@ -118,7 +118,16 @@ def test_trained_exported_tested_resumed(
 
     out = tmp_path / 'plain.pth'
     tool('export_student').main(
-        [config, str(last), '--out', str(out), '--input-shape', '3', '32', '32']
+        [
+            config,
+            str(last),
+            '--out',
+            str(out),
+            '--input-shape',
+            '3',
+            '32',
+            '32',
+        ]
     )
     plain = torch.load(out)['state_dict']
     library = small_network(8, 7)
@@ -147,7 +156,9 @@ def test_trained_exported_tested_resumed(
 
 @pytest.mark.parametrize('model', ['plain', 'student'])
 def test_pruned(tmp_path: Path, tool: Any, model: str) -> None:
-    hook = dict(type='mmkd.SoftFilterPruningHook', method='sfp', pruning_rate=0.3)
+    hook = dict(
+        type='mmkd.SoftFilterPruningHook', method='sfp', pruning_rate=0.3
+    )
     spec = copy.deepcopy(SPEC) if model == 'plain' else kd(tmp_path)
     config = str(write(tmp_path, spec, custom_hooks=[hook]))
     run = tmp_path / 'run'
@@ -173,9 +184,7 @@ def test_pruned(tmp_path: Path, tool: Any, model: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('library', ['timm', 'transformers'])
-def test_libraries_themselves(
-    tmp_path: Path, tool: Any, library: str
-) -> None:
+def test_libraries_themselves(tmp_path: Path, tool: Any, library: str) -> None:
     pytest.importorskip(library)
     if library == 'timm':
         spec = dict(

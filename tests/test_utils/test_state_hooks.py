@@ -56,7 +56,9 @@ def test_what_is_saved_is_loaded(strict: bool) -> None:
 def test_neighbours_keep_their_keys() -> None:
     peers = [
         confine_hooks(
-            nn.ModuleDict(dict(backbone=ForgetfulBackbone(), fc=nn.Linear(1, 1)))
+            nn.ModuleDict(
+                dict(backbone=ForgetfulBackbone(), fc=nn.Linear(1, 1))
+            )
         )
         for _ in range(2)
     ]

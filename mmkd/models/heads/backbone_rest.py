@@ -11,6 +11,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
+from mmkd.checkpoints.pretrained import starts_from_file
 from mmkd.models.backbones.hcgnet import HCGNet
 from mmkd.models.heads.backbone_calls import Call, forget_hooks
 from mmkd.utils.meta_copy import meta_copy, meta_input
@@ -112,7 +113,7 @@ def renew(network: nn.Module) -> None:
             own = [
                 config
                 for config in configs
-                if config and config.get('type') != 'Pretrained'
+                if config and not starts_from_file(config)
             ]
             module.init_cfg = own or None
         reset = getattr(module, 'reset_parameters', None)

@@ -11,6 +11,7 @@ from mmpose.models.heads import HeatmapHead
 from mmkd.models.losses.precision import at_least_float32
 from mmkd.models.pretrainers.jigsaw_heatmap import JigsawHeatmap
 from mmkd.registry import MODELS
+from mmkd.utils.types import type_name
 
 
 @MODELS.register_module()
@@ -44,7 +45,7 @@ class JigsawHeatmapHead(HeatmapHead):
         decoder: dict[str, Any],
         **kwargs: Any,
     ) -> None:
-        if not str(decoder.get('type')).endswith('JigsawHeatmap'):
+        if type_name(decoder.get('type')) != 'JigsawHeatmap':
             raise TypeError(
                 f'JigsawHeatmapHead: decoder.type={decoder.get("type")!r} '
                 "knows no patches; set decoder=dict(type='JigsawHeatmap', "

@@ -215,9 +215,7 @@ def test_grey_teacher_constants_broadcast() -> None:
 def test_teacher_of_other_channels(
     build: Any, checkpoint: Any, count: int
 ) -> None:
-    model = renormalised(
-        'segmentation', mean=[0.0] * count, std=[1.0] * count
-    )
+    model = renormalised('segmentation', mean=[0.0] * count, std=[1.0] * count)
     model['backbone']['in_channels'] = count
     words = f'takes images of {count} channel.*of the student have 3'
     with pytest.raises(ValueError, match=words):

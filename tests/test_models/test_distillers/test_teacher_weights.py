@@ -66,16 +66,18 @@ def test_weights_by_address(
     torch.save(dict(state_dict=state), folder / 'teacher.pth')
     link = f'{url}/teacher.pth'
     if scheme != 'http':
+        names = dict(toy=link)
         for name in ('torchvision', 'external', 'mmcls'):
-            found = lambda: dict(toy=link)  # noqa: E731
-            monkeypatch.setattr(stock, f'get_{name}_models', found)
-        monkeypatch.setitem(address._NAMES, scheme, lambda: ['toy'])
+            monkeypatch.setattr(stock, f'get_{name}_models', lambda: names)
+        monkeypatch.setitem(address._NAMES, scheme, lambda: names)
         link = f'{scheme}://toy'
     distiller = build(teacher=teacher(checkpoint=link))
     assert same(distiller.teachers[0].network, state)
     assert link in distiller.summary()
     (folder / 'teacher.pth').unlink()  # downloaded once
-    assert same(build(teacher=teacher(checkpoint=link)).teachers[0].network, state)
+    assert same(
+        build(teacher=teacher(checkpoint=link)).teachers[0].network, state
+    )
 
 
 def test_frozen_student_by_address(build: Any, server: Any) -> None:
@@ -156,8 +158,8 @@ def test_init_cfg_of_the_teacher(build: Any, tmp_path: Path) -> None:
 
 
 def test_keys_of_a_teacher(build: Any) -> None:
-    spec = teacher(chekpoint='x')
-    with pytest.raises(KeyError, match='key chekpoint; nearest: checkpoint'):
+    spec = teacher(check_point='x')
+    with pytest.raises(KeyError, match='key check_point; nearest: checkpoint'):
         build(teacher=spec)
     with pytest.raises(KeyError, match='checkpoint=None in it asks for'):
         build(teacher=teacher())
@@ -173,7 +175,7 @@ def test_pretrained_of_timm(
     torch.manual_seed(5)
     weights = timm.create_model('resnet10t', num_classes=7).state_dict()
     torch.save(weights, tmp_path / 'timm.pth')
-    file = dict(file=str(tmp_path / 'timm.pth'))
+    file = dict(file=str(tmp_path / 'timm.pth'), num_classes=7)
     network = dict(
         type='TimmClassifier',
         _scope_='mmpretrain',
