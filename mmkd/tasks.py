@@ -70,9 +70,26 @@ def _classes_of(key: str, head: Any) -> int | None:
     return getattr(head, 'num_classes', None)
 
 
-def gives_bins(network: nn.Module) -> bool:
-    """Return whether outputs are bins of SimCC, (N, joints, bins)."""
-    return hasattr(getattr(network, 'head', None), 'simcc_split_ratio')
+def class_dim(
+    network: nn.Module, path: str, ndim: int
+) -> tuple[int, str] | None:
+    """Return where the classes are that a softmax runs over, and the layout.
+
+    Args:
+        network: its task decides.
+        path: of the tapped module; empty where there is none.
+        ndim: dimensions of the tensor.
+
+    Returns:
+        None where nothing but the usual (N, classes, ...) is known.
+    """
+    head: Any = getattr(network, 'head', None)
+    if ndim == 3 and hasattr(head, 'simcc_split_ratio'):
+        return 2, '(N, joints, bins) in a SimCC network'
+    queries = hasattr(network, 'num_queries')
+    if ndim > 2 and queries and path.startswith('bbox_head.'):
+        return ndim - 1, '(..., queries, classes) in a query detector'
+    return None
 
 
 def common_classes(networks: Sequence[nn.Module]) -> int | None:

@@ -26,7 +26,7 @@ def meta_copy(network: nn.Module) -> nn.Module:
 
 def real_copy(network: nn.Module) -> nn.Module:
     """Return a copy of ``network`` in float32, on the CPU."""
-    return copy.deepcopy(network).cpu().float()
+    return copy.deepcopy(network).cpu().float().requires_grad_(False)
 
 
 #: ways to run a network: at no cost, or, where an operator has no form

@@ -179,7 +179,7 @@ class OfflineDistiller(BaseDistiller):
                 for index, label in enumerate(names)
             },
         }
-        _require_readers(given, specs)
+        _require_losses(given, specs)
         wirings = wire_sides(dict(taps or {}), dict(aux_heads or {}), wanted)
         student = Role('student', self.student, wirings['student'])
         if self.frozen_student is not None:
@@ -348,23 +348,19 @@ class OfflineDistiller(BaseDistiller):
         return Observation(outputs, tensors, view.labels)
 
 
-def _require_readers(given: list[Any], specs: Sequence[TermSpec]) -> None:
-    """Refuse frozen teachers that no loss reads.
+def _require_losses(given: list[Any], specs: Sequence[TermSpec]) -> None:
+    """Refuse frozen teachers without any loss.
 
     Raises:
-        ValueError: there is one; it would cost time and teach nothing.
+        ValueError: there are; they would cost time and teach nothing.
     """
-    read = {spec.teacher_index for spec in specs if spec.teacher}
-    for index, spec in enumerate(given):
-        if index in read or _follows(spec):
-            continue
-        name = 'model.teacher' + (f'[{index}]' if len(given) > 1 else '')
-        raise ValueError(
-            f'{name} teaches nothing: no loss of model.losses '
-            f'({", ".join(s.name for s in specs) or "empty"}) reads it. Add '
-            "one, e.g. losses=dict(kd=dict(type='mmkd.KLDivLoss', "
-            "on='<a tap>')), or set teacher=None"
-        )
+    if specs or all(_follows(spec) for spec in given):
+        return
+    raise ValueError(
+        'model.teacher teaches nothing: model.losses is empty. Add one, e.g. '
+        "losses=dict(kd=dict(type='mmkd.KLDivLoss', on='<a tap>')), or set "
+        'teacher=None'
+    )
 
 
 def _follows(spec: Any) -> bool:

@@ -30,7 +30,7 @@ from mmkd.models.distillers.shrink import (
     size_of,
 )
 from mmkd.taps import Tensors
-from mmkd.tasks import gives_bins, label_shape
+from mmkd.tasks import class_dim, label_shape
 from mmkd.utils.meta_copy import COPIES, meta_copy, run_copy
 
 BATCH = 2
@@ -223,7 +223,7 @@ class Rehearsal:
         self, part: Part, tensors: Any, batch: DummyBatch, shrink: Shrink
     ) -> ByPhase:
         try:
-            self._check_bins(part, tensors)
+            self._check_layout(part, tensors)
             return part.rehearse(tensors, batch)
         except _REFUSALS as error:
             seen = '; '.join(
@@ -237,27 +237,34 @@ class Rehearsal:
                 + ' (found by the dry run; model.dry_run=False skips it)'
             ) from error
 
-    def _check_bins(self, part: Part, tensors: Any) -> None:
-        """Refuse a softmax over joints where bins follow them.
+    def _check_layout(self, part: Part, tensors: Any) -> None:
+        """Refuse a softmax over what is not classes.
 
         Raises:
-            ValueError: names the dimension of the bins.
+            ValueError: names the dimension of the classes.
         """
-        dims = {getattr(m, 'softmax_dim', None) for m in part.module.modules()}
-        networks = {role.label: role.network for role in self.roles}
-        for label, name in part.reads():
+        found = (
+            getattr(m, 'softmax_dim', None) for m in part.module.modules()
+        )
+        dims = [dim for dim in found if dim is not None]
+        roles = {role.label: role for role in self.roles}
+        for label, name in part.reads() if dims else ():
+            role = roles[label]
+            tapped = name in role.taps.paths
+            path = role.taps.describe(name) if tapped else ''
             for value in as_list(tensors[label][name]):
-                if (
-                    value.ndim == 3
-                    and dims & {1, -2}
-                    and gives_bins(networks[label])
-                ):
-                    raise ValueError(
-                        f'{label} {name} {tuple(value.shape)} is (N, joints, '
-                        'bins) in a SimCC network, but the softmax runs over '
-                        'dimension 1, the joints; set dim=2 (in an exchange: '
-                        "transfer_loss=dict(type='mmkd.KLDivLoss', dim=2))"
-                    )
+                known = class_dim(role.network, path, value.ndim)
+                if known is None:
+                    continue
+                right, layout = known
+                for dim in dims:
+                    if dim % value.ndim != right:
+                        raise ValueError(
+                            f'{label} {name} {tuple(value.shape)} is {layout},'
+                            f' but the softmax runs over dimension {dim}; set '
+                            f'dim={right} (in an exchange: transfer_loss='
+                            f"dict(type='mmkd.KLDivLoss', dim={right}))"
+                        )
 
     def _taps(self, role: Role, shrink: Shrink) -> dict[str, Tensors]:
         with torch.random.fork_rng(devices=[]):

@@ -119,7 +119,7 @@ def test_regions_of_two_networks_are_no_pairs(make: Any) -> None:
     assert tap[1] == len(OBJECTS) + 1 and tap[0] <= 20
 
 
-# -- SimCC -------------------------------------------------------------------
+# -- a softmax over the wrong dimension --------------------------------------
 
 
 def test_a_softmax_over_joints_is_refused(make: Any) -> None:
@@ -127,6 +127,16 @@ def test_a_softmax_over_joints_is_refused(make: Any) -> None:
         ValueError, match=r'losses\.kd .*\(2, 5, 128\).*joints, bins.*dim=2'
     ):
         make('rtmpose', dict(type='mmkd.KLDivLoss'))
+
+
+def test_a_softmax_over_images_is_refused(make: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r'losses\.kd .*\(1, 2, 5, 8\).*queries.*dim=3'
+    ):
+        make('detr', dict(type='mmkd.KLDivLoss'))
+    for dim in (3, -1):
+        assert make('detr', dict(type='mmkd.KLDivLoss', dim=dim)).rehearse()
+    assert make('detr', dict(type='mmkd.KLDivLoss'), tap='neck').rehearse()
 
 
 def test_a_softmax_over_bins_learns(make: Any) -> None:
