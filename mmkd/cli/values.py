@@ -25,7 +25,7 @@ _A_DICT = [
 ]  # fmt: skip
 _A_LIST = ['custom_hooks']
 _DICT_OR_LIST = ['param_scheduler', 'val_evaluator', 'test_evaluator']
-_TEXT = ['default_scope', 'experiment_name', 'load_from', 'work_dir']
+_TEXT = ['default_scope', 'load_from', 'work_dir']
 # Smallest whole number.
 _AT_LEAST = {
     'train_cfg.max_iters': 1,

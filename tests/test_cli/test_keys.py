@@ -128,7 +128,7 @@ def test_dict_of_another_kind():
 
 def test_other_constructors_have_keys_of_their_own():
     wrapper = dict(constructor='LayerDecay', paramwise_cfg=dict(decay=1))
-    check_keys(Config(dict(optim_wrapper=wrapper)))
+    assert check_keys(Config(dict(optim_wrapper=wrapper))) is None
 
 
 def test_nothing_is_offered_that_is_not_alike():

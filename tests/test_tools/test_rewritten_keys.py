@@ -157,7 +157,10 @@ def test_trained_exported_tested_resumed(
 @pytest.mark.parametrize('model', ['plain', 'student'])
 def test_pruned(tmp_path: Path, tool: Any, model: str) -> None:
     hook = dict(
-        type='mmkd.SoftFilterPruningHook', method='sfp', pruning_rate=0.3
+        type='mmkd.SoftFilterPruningHook',
+        method='sfp',
+        pruning_rate=0.3,
+        include=[r'model\.conv'],
     )
     spec = copy.deepcopy(SPEC) if model == 'plain' else kd(tmp_path)
     config = str(write(tmp_path, spec, custom_hooks=[hook]))

@@ -83,7 +83,7 @@ class SafeCheckpointHook(CheckpointHook):
         for path in found:
             runner.logger.info(f'{path}: left by a kill, removed')
 
-    def saved(self, runner: Runner) -> list[Path]:
+    def resumable_files(self, runner: Runner) -> list[Path]:
         """Return the files on disk that this run may go on from.
 
         Those of this process, or all if it was resumed; newest first.
@@ -265,7 +265,7 @@ def saved_files(runner: Runner) -> list[Path]:
         path
         for hook in getattr(runner, 'hooks', ())
         if isinstance(hook, SafeCheckpointHook)
-        for path in hook.saved(runner)
+        for path in hook.resumable_files(runner)
     ]
 
 

@@ -416,7 +416,8 @@ class BaseDistiller(BaseModel):
         """Look once, in the first training step."""
         if self._gradients_checked or not self.training:
             return
-        if torch.is_grad_enabled():
+        learns = any(p.requires_grad for p in self.parameters())
+        if learns and torch.is_grad_enabled():
             check_gradients(self.parts, self.roles, run.tensors)
             self._gradients_checked = True
 
