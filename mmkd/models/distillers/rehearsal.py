@@ -26,6 +26,7 @@ from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.shrink import (
     Shrink,
     as_list,
+    cast,
     shapes_of,
     size_of,
 )
@@ -201,9 +202,7 @@ class Rehearsal:
             for role in self.roles:
                 own = self._taps(role, shrink)
                 dtype = getattr(role.entry, 'dtype', None)
-                own = {
-                    name: _cast(value, dtype) for name, value in own.items()
-                }
+                own = {name: cast(value, dtype) for name, value in own.items()}
                 for name, head in role.heads.items():
                     try_head(name, head, role, own)
                 tensors[role.label] = own
@@ -311,12 +310,3 @@ def _require_all(role: Role, seen: Seen) -> None:
                 'labels (it may serve training alone, as auxiliary heads '
                 'do); tap another one'
             )
-
-
-def _cast(value: Tensors, dtype: torch.dtype | None) -> Tensors:
-    """Return the tensors in the precision of their network."""
-    if dtype is None:
-        return value
-    if isinstance(value, list):
-        return [tensor.to(dtype) for tensor in value]
-    return value.to(dtype)

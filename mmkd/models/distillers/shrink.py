@@ -71,3 +71,12 @@ def shapes_of(value: Tensors | None) -> str:
     if value is None:
         return '(auxiliary head)'
     return ', '.join(str(tuple(tensor.shape)) for tensor in as_list(value))
+
+
+def cast(value: Tensors, dtype: torch.dtype | None) -> Tensors:
+    """Return the tensors in the precision of their network."""
+    if dtype is None:
+        return value
+    if isinstance(value, list):
+        return [tensor.to(dtype) for tensor in value]
+    return value.to(dtype)
