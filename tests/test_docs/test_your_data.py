@@ -199,7 +199,7 @@ def write_pretrained(case: Case, folder: Path) -> None:
         if name.endswith('v1c'):
             from mmseg.models.backbones import ResNetV1c
 
-            network = ResNetV1c(depth, num_stages=4)
+            network = ResNetV1c(depth=depth, num_stages=4)
         else:
             network = getattr(torchvision.models, name)(weights=None)
         torch.save(network.state_dict(), folder / f'{name}.pth')

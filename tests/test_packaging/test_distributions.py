@@ -48,6 +48,11 @@ with open('report.txt', 'w') as file:  # mmengine may log to the output
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(autouse=True)
+def _installed_packages_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('PYTHONPATH', raising=False)
+
+
 def run(command: list[str | Path], folder: Path) -> str:
     done = subprocess.run(
         [str(part) for part in command],
@@ -182,11 +187,10 @@ def test_building_in_a_checkout_leaves_links(tmp_path: Path) -> None:
 
 
 def test_mim_finds_trains_tests_and_runs_tools(
-    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wheel: Path, tmp_path: Path
 ) -> None:
     mim = pytest.importorskip('mim')  # pip install openmim
     pytest.importorskip('mmpretrain')
-    monkeypatch.delenv('PYTHONPATH', raising=False)
     python = make_environment(tmp_path / 'env')
     install(python, wheel)
     own = next((tmp_path / 'env').glob('lib/python*/site-packages'))
