@@ -58,8 +58,7 @@ def _files_of(data: Any) -> str:
     paths = [
         f'{key}={value}'
         for key, value in data.items()
-        if isinstance(value, str)
-        and (key.endswith('path') or 'file' in key)
+        if isinstance(value, str) and (key.endswith('path') or 'file' in key)
     ]
     if not paths and 'sample_idx' in data:
         return f'sample_idx={data["sample_idx"]}'

@@ -72,9 +72,7 @@ def run(task: str, model: Any, metric: Any = None, **more: Any) -> Any:
             dict(type='LinearLR', start_factor=0.1, end=1, by_epoch=False),
             dict(type='MultiStepLR', milestones=[1], by_epoch=False),
         ],
-        train_cfg=dict(
-            type='IterBasedTrainLoop', max_iters=2, val_interval=2
-        ),
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=2, val_interval=2),
         val_cfg=dict(type='ValLoop'),
         default_hooks=dict(
             logger=dict(type='LoggerHook', interval=1),

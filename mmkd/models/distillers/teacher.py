@@ -74,9 +74,7 @@ def _how_to_train(config: Any) -> str:
         for key, value in (config.get('cfg_options') or {}).items()
     )
     changes = f' --cfg-options {options}' if options else ''
-    return (
-        f'train the teacher first (python tools/train.py {name}{changes})'
-    )
+    return f'train the teacher first (python tools/train.py {name}{changes})'
 
 
 class Teacher(nn.Module):

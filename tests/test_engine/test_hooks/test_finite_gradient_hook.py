@@ -44,8 +44,9 @@ class Breaks(Net):
         if self.calls < self.call or mode != 'loss':
             return super().forward(inputs, labels, mode)
         x = self.norm0(self.conv0(inputs)).relu()
-        logits = self.fc(BadGradient.apply(x).repeat(1, 2, 1, 1)[:, :10]
-                         .mean((2, 3)))
+        logits = self.fc(
+            BadGradient.apply(x).repeat(1, 2, 1, 1)[:, :10].mean((2, 3))
+        )
         loss = nn.functional.cross_entropy(logits, labels)
         return dict(loss=loss * self.factor)
 
