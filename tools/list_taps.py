@@ -1,6 +1,6 @@
 """List all module paths of a config's networks, the places for taps.
 
-    python tools/list_taps.py CONFIG [--filter TEXT] [--input-shape C H W]
+    python tools/list_taps.py CONFIG [--filter REGEX] [--input-shape C H W]
 
 For every module: its class, the shapes of its input and output for two
 images, and its parameters. Checkpoints of teachers are not needed. The
@@ -10,6 +10,7 @@ networks run without storage (torch's meta device) where they can.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +38,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='List module paths.')
     add_config_arguments(parser)
     parser.add_argument(
-        '--filter', default='', help='only paths or classes with this text'
+        '--filter',
+        default='',
+        help='only paths or classes in which this regular expression is '
+        'found, e.g. "layer[34]$"',
     )
     add_input_shape(parser, 'of each image')
     return parser.parse_args(argv)
@@ -47,12 +51,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors(full=args.traceback):
         config = read_config(args.config, args.cfg_options)
+        try:
+            wanted = re.compile(args.filter)
+        except re.error as error:
+            raise ValueError(
+                f'--filter {args.filter}: no regular expression ({error}); '
+                'a backslash before a sign takes it as it is'
+            ) from error
         for role, spec in networks(config).items():
             rows, shape = list_modules(spec, args.input_shape)
             rows = [
                 row
                 for row in rows
-                if args.filter in row.path or args.filter in row.kind
+                if wanted.search(row.path) or wanted.search(row.kind)
             ]
             print(f'{role}: {type_name(spec["type"])}, input {shape}')
             print(table(rows) if rows else f'no path with "{args.filter}"')

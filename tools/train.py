@@ -31,6 +31,7 @@ from mmkd.cli.training import (  # noqa: E402
     choose_start,
     train,
     use_mixed_precision,
+    warn_of_ramps,
 )
 from mmkd.utils.dist import unwrapped  # noqa: E402
 
@@ -98,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             choose_start(runner, load_from)
             check_resumed(runner)
             check_start(runner)
+            warn_of_ramps(runner)
             train(runner)
 
 

@@ -21,7 +21,7 @@ def describe_last(paths: Iterable[Path]) -> str:
         A sentence; each file that is named as intact was read whole, and
         its weights are finite.
     """
-    bad = []
+    bad: list[str] = []
     for path in paths:
         reason = fault(path)
         if reason is None:

@@ -52,7 +52,7 @@ def read_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
             raise _unreadable(name, error) from error
         raise TypeError(
             f'config="{name}": custom_imports must be dict(imports=[...], '
-            'allow_failed_imports=False)'
+            f'allow_failed_imports=False) ({str(error).rpartition("()")[2]})'
         ) from error
     except Exception as error:  # a config is a program: anything may happen
         raise _unreadable(name, error) from error

@@ -108,6 +108,9 @@ def _in_build(
             f'{place}: there is no layer "{layer}"{offer(layer, known)}; '
             'correct the type in its norm_cfg, act_cfg, conv_cfg or the like'
         )
+    layer = frames[-1].f_locals.get('cfg')
+    if isinstance(layer, Mapping) and _in_mmcv(frames):
+        return f'{place}: {text} (given: {shown(dict(layer))})'
     kinds = wrong_kinds(build.cls, build.given)
     if kinds:
         return f'{place}: {"; ".join(kinds)}'
@@ -128,7 +131,9 @@ def _given(build: Build, text: str, most: int = 6) -> str:
     }
     if not plain or any(re.search(rf'\b{key}\b', text) for key in plain):
         return ''
-    values = ', '.join(f'{k}={shown(v)}' for k, v in list(plain.items())[:most])
+    values = ', '.join(
+        f'{k}={shown(v)}' for k, v in list(plain.items())[:most]
+    )
     return f' (given: {values})'
 
 
@@ -136,8 +141,11 @@ def _unknown_layer(frames: list[FrameType]) -> str | None:
     """Return the type of a layer that mmcv did not find."""
     own = frames[-1].f_locals
     name = own.get('layer_type', own.get('padding_type'))
-    in_mmcv = str(frames[-1].f_globals.get('__name__')).startswith('mmcv.')
-    return name if in_mmcv and isinstance(name, str) else None
+    return name if _in_mmcv(frames) and isinstance(name, str) else None
+
+
+def _in_mmcv(frames: list[FrameType]) -> bool:
+    return str(frames[-1].f_globals.get('__name__')).startswith('mmcv.')
 
 
 def _said(error: Exception, text: str) -> str:
@@ -232,9 +240,16 @@ def _names_in(registry: root.Registry) -> Iterable[str]:
 
 def _in_section(
     error: Exception, config: Config, section: str, frame: FrameType
-) -> str:
+) -> str | None:
     text = message_of(error)
     value: Any = config.get(section)
+    if 'first argument must be callable' in text:  # of functools.partial
+        kind = (value.get('collate_fn') or {}).get('type')
+        return unknown_type(f'{section}.collate_fn', str(kind), root.FUNCTIONS)
+    if section == 'optim_wrapper' and 'None is not a callable' in text:
+        kind = (value.get('optimizer') or {}).get('type')
+        place = 'optim_wrapper.optimizer'
+        return unknown_type(place, str(kind), root.OPTIMIZERS)
     unknown, missing = _UNKNOWN.search(text), _MISSING.search(text)
     if isinstance(error, TypeError) and (unknown or missing):
         cls = _called(section, text, frame)

@@ -88,8 +88,8 @@ def _module(frames: Sequence[FrameType], runner: Runner) -> str | None:
     model = unwrapped(runner.model)
     names = {id(m): name for name, m in model.named_modules()}
     for index, teacher in enumerate(getattr(model, 'teachers', ())):
-        for name, module in teacher.named_modules():
-            names[id(module)] = f'teacher[{index}].{name}'
+        for name, part in teacher.named_modules():
+            names[id(part)] = f'teacher[{index}].{name}'
     for frame in reversed(frames):
         module: Any = frame.f_locals.get('self')
         if isinstance(module, nn.Module) and id(module) in names:

@@ -82,11 +82,11 @@ def misspelt(key: str) -> str | None:
         return None
     known = [k for k in RUN_KEYS if k[:3] != 'tta' or key[:3] == 'tta']
     near = nearest(key, known, LIKENESS)
-    near += [k for k in sorted(known) if _one_letter_off(key, k)]
+    near += [k for k in sorted(known) if one_letter_off(key, k)]
     return near[0] if near else None
 
 
-def _one_letter_off(one: str, other: str) -> bool:
+def one_letter_off(one: str, other: str) -> bool:
     """Whether a letter is missing, added, another, or two are swapped."""
     one, other = sorted((one.lower(), other.lower()), key=len)
     start = 0
@@ -110,7 +110,8 @@ _DEFAULT_HOOKS = (
 _TEST_CFG = (
     'crop_size', 'flip_mode', 'flip_test', 'mask_thr_binary', 'max_per_img',
     'min_bbox_size', 'nms_post', 'nms_pre', 'output_heatmaps',
-    'output_keypoint_indices', 'score_thr', 'shift_heatmap', 'stride',
+    'iou_threshold', 'mode', 'output_keypoint_indices', 'score_thr',
+    'shift_heatmap', 'size_divisor', 'stride',
 )  # fmt: skip
 
 
@@ -119,14 +120,14 @@ def _check_names(config: Config) -> None:
     for key in config.get('default_hooks') or {}:
         _refuse_like('default_hooks', key, _DEFAULT_HOOKS)
     for path, value in walk(config.get('model'), 'model'):
-        if path.endswith('.test_cfg') and isinstance(value, Mapping):
+        if '.test_cfg' in path and isinstance(value, Mapping):
             for key in value:
                 _refuse_like(path, key, _TEST_CFG)
 
 
 def _refuse_like(path: str, key: str, known: tuple[str, ...]) -> None:
     for name in known:
-        if key not in known and _one_letter_off(key, name):
+        if key not in known and one_letter_off(key, name):
             raise KeyError(
                 f'{path} has the key "{key}", which nothing reads; nearest: '
                 f'{name}'

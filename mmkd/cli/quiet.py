@@ -44,8 +44,9 @@ def keep_dumps_off_terminal(logger: logging.Logger) -> None:
         plain = isinstance(handler, logging.StreamHandler) and not (
             isinstance(handler, logging.FileHandler)
         )
-        if plain and not any(isinstance(f, ToFileOnly)
-                             for f in handler.filters):
+        if plain and not any(
+            isinstance(f, ToFileOnly) for f in handler.filters
+        ):
             handler.addFilter(ToFileOnly())
 
 

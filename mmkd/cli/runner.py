@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from mmkd.cli.keys import offer
 from mmkd.cli.quiet import keep_dumps_off_terminal, log_files
 from mmkd.cli.signatures import parameters_of
+from mmkd.cli.swallowed import check_swallowed
 from mmkd.datasets.named_samples import name_samples
 from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
@@ -152,6 +153,7 @@ def build_runner(config: Config) -> Runner:
     make_checkpoints_safe(runner)
     hooks = getattr(runner, 'hooks', ())
     _check_checkpoint_hooks(hooks)
+    check_swallowed(config)
     for kind in (FiniteGradientHook, SampleIndexHook, TerminalLineHook):
         if not any(isinstance(hook, kind) for hook in hooks):
             runner.register_hook(kind())

@@ -21,11 +21,11 @@ def parameters_of(kind: Any) -> dict[str, inspect.Parameter]:
         return _named(kind)
     found: dict[str, inspect.Parameter] = {}
     for cls in kind.__mro__:
-        if '__init__' not in vars(cls) or cls is object:
+        own = vars(cls).get('__init__')
+        if own is None or cls is object:
             continue
-        own = _named(cls.__init__)
-        found = {**own, **found}
-        if not any(p.kind is p.VAR_KEYWORD for p in _all(cls.__init__)):
+        found = {**_named(own), **found}
+        if not any(p.kind is p.VAR_KEYWORD for p in _all(own)):
             break
     found.pop('self', None)
     return found
@@ -67,12 +67,14 @@ def wrong_kinds(kind: Any, given: Mapping[str, Any]) -> list[str]:
                 continue
             wanted = {type(default)}
         if not _is_one_of(value, wanted):
+            wanted = {k for k in wanted if k in _NAMES} or wanted
             names = ' or '.join(
                 sorted(_NAMES.get(k, k.__name__) for k in wanted)
             )
+            own = type(value).__name__
+            kind_of_value = _NAMES.get(type(value), f'a {own}')
             said.append(
-                f'{name}={shown(value)} is {_NAMES.get(type(value), "a " + type(value).__name__)}, '
-                f'give {names}'
+                f'{name}={shown(value)} is {kind_of_value}, give {names}'
             )
     return said
 
@@ -148,8 +150,8 @@ def _is_one_of(value: Any, kinds: set[type]) -> bool:
                 return True
         elif isinstance(value, kind):
             return True
-        elif kind not in _NAMES and isinstance(
-            value, (dict, str, int, float, list, tuple)
+        elif kind not in _NAMES and not (
+            isinstance(value, str) and kinds & numbers
         ):
             return True  # a class of its own may be made from anything
     return False

@@ -97,6 +97,29 @@ def check_resumed(runner: Runner) -> None:
         )
 
 
+def warn_of_ramps(runner: Runner) -> None:
+    """Say where a loss is never given its whole weight.
+
+    Weights that grow over epochs are counted by mmengine's epochs, which
+    iteration loops do not count.
+    """
+    epochs = (runner.cfg.get('train_cfg') or {}).get('max_epochs')
+    for name, module in unwrapped(runner.model).named_modules():
+        for key in ('warmup_epochs', 'ramp_epochs'):
+            length = getattr(module, key, 0)
+            if not isinstance(length, int) or length <= max(epochs or 0, 1):
+                continue
+            length_of_run = (
+                f'the run has {epochs} epochs'
+                if epochs
+                else 'the run counts iterations, not epochs'
+            )
+            runner.logger.warning(
+                f'model.{name}.{key}={length}, but {length_of_run}: the loss '
+                f'never gets its whole weight; lower {key}, 0 for none'
+            )
+
+
 def train(runner: Runner) -> None:
     """Train; where numbers are not finite, say what can be gone on from.
 

@@ -101,7 +101,35 @@ class CamVidDataset(BaseSegDataset):
                     f'{prefix!r}, the first is {unlabelled[0]!r}'
                 )
             )
+        if not self.ann_file:
+            self._refuse_lone_labels(data_list, labels)
         return data_list
+
+    def _refuse_lone_labels(
+        self, data_list: Sequence[dict], labels: set[str]
+    ) -> None:
+        """Refuse labels without an image; a list of names may leave some."""
+        prefix = self.data_prefix['seg_map_path']
+        used = {osp.relpath(d['seg_map_path'], prefix) for d in data_list}
+        images = self._file_names(self.data_prefix['img_path'])
+        lone = sorted(
+            name
+            for name in labels - used
+            if name.endswith(self.seg_map_suffix)
+            and not any(
+                name.removesuffix(self.seg_map_suffix) + suffix in images
+                for suffix in IMAGE_SUFFIXES  # not chosen by img_suffix
+            )
+        )
+        if lone:
+            raise FileNotFoundError(
+                self._missing(
+                    f'{len(lone)} labels in {prefix!r} have no image '
+                    f'{self.img_suffix} of the same name in '
+                    f'{self.data_prefix["img_path"]!r}, the first is '
+                    f'{lone[0]!r}'
+                )
+            )
 
     def _find_img_suffix(self) -> str:
         folder = self.data_prefix['img_path']

@@ -95,9 +95,30 @@ class _CIFARInMemory(stock.CIFAR10):
         for name, _ in names:
             entry = self._read_file(str(name))
             key = 'labels' if 'labels' in entry else 'fine_labels'
-            images.append(np.asarray(entry['data']).reshape(-1, 3, 32, 32))
+            images.append(self._pixels(name, entry, entry.get(key)))
             labels += [int(label) for label in entry[key]]
         return np.concatenate(images), labels
+
+    def _pixels(
+        self, name: Any, entry: dict[str, Any], labels: Any
+    ) -> np.ndarray:
+        """Return the images of a file, (N, 3, 32, 32).
+
+        Raises:
+            ValueError: something is missing, or there are not as many
+                labels as images.
+        """
+        pixels = np.asarray(entry.get('data', ()))
+        found = pixels.size // 3072
+        if pixels.size % 3072 or labels is None or len(labels) != found:
+            count = 'no' if labels is None else len(labels)
+            raise ValueError(
+                f'{type(self).__name__}: '
+                f'{join_path(self._folder(), str(name))!r} holds {found} '
+                f'images of 3x32x32 ({pixels.size} bytes) and {count} '
+                'labels; get or make the file again'
+            )
+        return pixels.reshape(-1, 3, 32, 32)
 
     def _download(self) -> None:
         """Fetch the archive, as mmpretrain does, where files are missing."""

@@ -59,14 +59,23 @@ class STL10(BaseDataset):
                     'our configs: the variable MMKD_DATA names its parent, '
                     'else it is data/stl10_binary)'
                 )
+            if not file.stat().st_size:
+                raise ValueError(
+                    f'STL10: "{file}" is empty; unpack {_SOURCE} again'
+                )
         labels = np.fromfile(files[1], np.uint8).astype(int) - 1  # from 1
         pixels = np.memmap(files[0], np.uint8, mode='r')
-        damaged = pixels.size != len(labels) * np.prod(_SHAPE)
-        if damaged or not set(labels) <= set(range(10)):
+        if pixels.size != len(labels) * np.prod(_SHAPE):
             raise ValueError(
                 f'STL10: "{files[0]}" and "{files[1]}" do not belong '
                 f'together ({pixels.size} bytes, {len(labels)} labels); '
                 f'unpack {_SOURCE} again'
+            )
+        if not set(labels) <= set(range(10)):
+            raise ValueError(
+                f'STL10: "{files[1]}" holds labels from {labels.min() + 1} '
+                f'to {labels.max() + 1}, expected 1 to 10; unpack {_SOURCE} '
+                'again'
             )
         self.images = pixels.reshape(-1, *_SHAPE)
         return [

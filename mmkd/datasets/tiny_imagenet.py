@@ -57,6 +57,7 @@ class TinyImageNet(BaseDataset):
         self._metainfo['classes'] = tuple(names)
         labels = {name: label for label, name in enumerate(names)}
         if self.split == 'train':
+            self._require_classes(root / 'train', names)
             found = [
                 (path, name)
                 for name in names
@@ -65,8 +66,40 @@ class TinyImageNet(BaseDataset):
         else:
             rows = [row.split() for row in listed.read_text().splitlines()]
             images = root / 'val' / 'images'
+            for row in rows:
+                if len(row) < 2 or row[1] not in labels:
+                    raise ValueError(
+                        f'TinyImageNet: "{listed}" has the line "'
+                        f'{" ".join(row)}", which names no class of '
+                        f'wnids.txt; unpack {_SOURCE} again'
+                    )
             found = [(images / row[0], row[1]) for row in rows]
+            _require_files([path for path, _ in found])
         return [
             dict(img_path=str(path), gt_label=labels[name])
             for path, name in found
         ]
+
+    def _require_classes(self, folder: Path, names: list[str]) -> None:
+        """Refuse a folder in which classes are missing."""
+        empty = [
+            name
+            for name in names
+            if not any((folder / name / 'images').glob('*'))
+        ]
+        if empty:
+            raise FileNotFoundError(
+                f'TinyImageNet: {len(empty)} of {len(names)} classes of '
+                f'wnids.txt have no images, the first is "'
+                f'{folder / empty[0] / "images"}"; unpack {_SOURCE} again'
+            )
+
+
+def _require_files(paths: list[Path]) -> None:
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f'TinyImageNet: {len(missing)} of {len(paths)} validation images '
+            f'are missing, the first is "{missing[0]}"; unpack {_SOURCE} '
+            'again'
+        )

@@ -63,8 +63,10 @@ class PruningReport:
         return dict(**values, zero_filters=zeros), text
 
     def end(self) -> str:
-        """Return the table of layers as they are now."""
+        """Return the table of layers, if it changed since last time."""
         counts = self.selection.zero_counts()
+        if counts == self._shown:
+            return 'Pruning, at the end: the zeros of the last table'
         return 'Pruning, at the end\n' + counts_table(
             self.selection.targets, counts
         )

@@ -1,5 +1,5 @@
 """What tests of the command line share."""
 
-from tests.support.tool_runs import _isolated_runs, toy
+from tests.support.tool_runs import _isolated_runs, error_line, tool, toy
 
-__all__ = ['_isolated_runs', 'toy']
+__all__ = ['_isolated_runs', 'error_line', 'tool', 'toy']

@@ -106,8 +106,8 @@ def test_no_config_of_mmkd_is_refused():
             'mp_cfg has the unknown key "start_method"',
         ),
         (
-            dict(auto_scale_lr=dict(enabel=True)),
-            'unknown key "enabel"; nearest: enable',
+            dict(auto_scale_lr=dict(enablee=True)),
+            'unknown key "enablee"; nearest: enable',
         ),
         (
             dict(optim_wrapper=dict(paramwise_cfg=dict(norm_decay_multi=0.0))),

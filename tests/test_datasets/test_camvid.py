@@ -101,3 +101,15 @@ def test_mixed_suffixes(tmp_path):
     with pytest.raises(ValueError, match="img_suffix='.png'"):
         make(tmp_path)
     assert len(make(tmp_path, img_suffix='.jpg')) == 1
+
+
+def test_label_without_image(tmp_path):
+    write(tmp_path, 'a')
+    write(tmp_path, 'b')
+    (tmp_path / 'images' / 'train' / 'b.png').unlink()
+    words = r"1 labels in .* have no image \.png .* the first is 'b\.png'"
+    with pytest.raises(FileNotFoundError, match=words):
+        make(tmp_path)
+    names = tmp_path / 'some.txt'
+    names.write_text('a\n')
+    assert len(make(tmp_path, ann_file=str(names))) == 1

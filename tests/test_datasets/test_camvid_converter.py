@@ -150,3 +150,10 @@ def test_command_line(segnet, tmp_path, monkeypatch, capsys):
         run(tmp_path / 'nothing', tmp_path / 'out')
     assert stopped.value.code == 1
     assert capsys.readouterr().err.startswith('error: ')
+
+
+def test_label_without_image_in_the_segnet_release(segnet, tmp_path):
+    save(segnet / 'valannot' / 'lonely.png', np.zeros((4, 6)))
+    words = r'1 labels have no image .*lonely\.png'
+    with pytest.raises(FileNotFoundError, match=words):
+        convert_camvid(segnet, tmp_path / 'out')

@@ -265,3 +265,21 @@ def test_crafted_archive_runs_no_code(root, tmp_path, name):
         dataset = make(root)
         dataset._load_meta()
     assert not marker.exists()
+
+
+@pytest.mark.parametrize('fault', ['fewer', 'cut', 'none'])
+def test_as_many_labels_as_images(root, fault):
+    folder = root / 'cifar-100-python'
+    entry = write(folder, 'train', 100, 'fine_labels', classes=100)
+    if fault == 'fewer':
+        entry['data'] = entry['data'][:50]
+    elif fault == 'cut':
+        entry['data'] = entry['data'].reshape(-1)[:-7]
+    else:
+        del entry['fine_labels']
+    (folder / 'train').write_bytes(pickle.dumps(entry, protocol=2))
+    count = dict(fewer='50', cut='99', none='100')[fault]
+    labels = 'no' if fault == 'none' else '100'
+    words = rf'train.* holds {count} images .* and {labels} labels'
+    with pytest.raises(ValueError, match=words):
+        make(root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,48 @@ def test_damaged_stl10(root: Path) -> None:
     (folder / 'train_y.bin').write_bytes(b'\x01\x02')
     with pytest.raises(ValueError, match='2 labels.*again'):
         DATASETS.build(dict(type='mmkd.STL10', data_root=str(folder)))
+
+
+def stl10(root: Path) -> Any:
+    folder = str(root / 'stl10_binary')
+    return DATASETS.build(dict(type='mmkd.STL10', data_root=folder))
+
+
+def tiny(root: Path, split: str) -> Any:
+    folder = str(root / 'tiny-imagenet-200')
+    return DATASETS.build(
+        dict(type='mmkd.TinyImageNet', data_root=folder, split=split)
+    )
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'words'),
+    [
+        ('train_X.bin', b'', r'train_X\.bin" is empty; unpack'),
+        ('train_y.bin', b'', r'train_y\.bin" is empty; unpack'),
+        ('train_y.bin', bytes([1, 2, 3]), 'do not belong together'),
+        ('train_y.bin', bytes([0, 1, 2, 99]), 'labels from 0 to 99, expected'),
+    ],
+)
+def test_stl10_names_what_is_damaged(root, name, content, words):
+    write_stl10(root)
+    (root / 'stl10_binary' / name).write_bytes(content)
+    with pytest.raises(ValueError, match=words):
+        stl10(root)
+
+
+def test_tiny_imagenet_with_missing_parts(root):
+    write_tiny_imagenet(root)
+    folder = root / 'tiny-imagenet-200'
+    assert len(tiny(root, 'train')) == 6
+    shutil.rmtree(folder / 'train' / 'n02')
+    words = r'1 of 2 classes of wnids\.txt have no images, .*n02'
+    with pytest.raises(FileNotFoundError, match=words):
+        tiny(root, 'train')
+    (folder / 'val' / 'images' / 'v_n01.JPEG').unlink()
+    words = r'1 of 2 validation images are missing, .*v_n01'
+    with pytest.raises(FileNotFoundError, match=words):
+        tiny(root, 'val')
+    (folder / 'val' / 'val_annotations.txt').write_text('v.JPEG n99 0 0\n')
+    with pytest.raises(ValueError, match='line "v.JPEG n99 0 0", which names'):
+        tiny(root, 'val')

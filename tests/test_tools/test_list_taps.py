@@ -43,3 +43,20 @@ def test_wrong_input_gives_one_line(toy, tool, error_line, shape):
         tool('list_taps').main, toy.student, '--input-shape', *shape
     )
     assert '--input-shape C H W' in line
+
+
+def test_filter_is_a_regular_expression(toy, tool, capsys):
+    arguments = ['--input-shape', '3', '32', '32']
+    pattern = r'^backbone\.layer[34]$'
+    tool('list_taps').main([str(toy.student), '--filter', pattern, *arguments])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[2:4]] == [
+        'backbone.layer3',
+        'backbone.layer4',
+    ]
+    assert not lines[4].strip()
+
+
+def test_filter_that_is_none(toy, tool, error_line):
+    line = error_line(tool('list_taps').main, toy.student, '--filter', '[')
+    assert '--filter [: no regular expression' in line

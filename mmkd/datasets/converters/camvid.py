@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,9 @@ def convert_segnet(source: str | Path, target: str | Path) -> Counter[str]:
     source, target = Path(source), Path(target)
     counts: Counter[str] = Counter()
     for split in SPLITS:
-        for image in _images(source / split):
+        images = _images(source / split)
+        _refuse_lone_labels(images, source / f'{split}annot')
+        for image in images:
             label = source / f'{split}annot' / f'{image.stem}.png'
             classes = np.asarray(_open(label))
             if classes.ndim != 2 or classes.max() > VOID:
@@ -131,6 +134,21 @@ def convert_segnet(source: str | Path, target: str | Path) -> Counter[str]:
             _write_label(target, split, image.stem, classes)
             counts[split] += 1
     return counts
+
+
+def _refuse_lone_labels(images: Iterable[Path], folder: Path) -> None:
+    """Refuse labels without an image.
+
+    Raises:
+        FileNotFoundError: names the first.
+    """
+    names = {image.stem for image in images}
+    lone = sorted(p for p in folder.glob('*.png') if p.stem not in names)
+    if lone:
+        raise FileNotFoundError(
+            f'{len(lone)} labels have no image of the same name, the first '
+            f'is {lone[0]}: complete the images, or remove these labels'
+        )
 
 
 def convert_original(

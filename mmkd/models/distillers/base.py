@@ -202,7 +202,9 @@ class BaseDistiller(BaseModel):
         if rehearsal is not None:
             for number, part, given in rehearsal.try_parts(self.parts):
                 self._names.settle(number, part, given)
-        print_log(self.summary(rehearsal), logger='current')
+        taps = any(role.taps.paths for role in self.roles)
+        if rehearsal is not None or self.parts or taps:
+            print_log(self.summary(rehearsal), logger='current')
 
     def summary(self, rehearsal: Rehearsal | None = None) -> str:
         """Return networks, taps, losses and what is saved, as text."""

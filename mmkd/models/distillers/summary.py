@@ -41,8 +41,12 @@ def summarize(
         for name, head in role.heads.items():
             lines.append(
                 f'    {role.label} aux_heads.{name}: {type(head).__name__}, '
-                f'{millions(head)} parameters, '
-                f'{role.state.partition(",")[0]}'
+                + (
+                    f'{millions(head)} parameters, '
+                    f'{role.state.partition(",")[0]}'
+                    if any(True for _ in head.parameters())
+                    else 'without parameters'
+                )
             )
     lines.append('  taps')
     for name in dict.fromkeys(n for role in roles for n in role.taps.paths):
