@@ -212,8 +212,9 @@ def _with_scope(model: ConfigDict, scope: str) -> ConfigDict:
     ``mmkd`` on what is inherited from a config of mmkd.
     """
     kind = model.get('type')
-    bare = isinstance(kind, str) and kind in OWN_MODELS
-    if model.get('_scope_') in (None, SCOPE) and not bare:
+    bare = isinstance(kind, str) and '.' not in kind
+    given = model.get('_scope_')
+    if given is None or (given == SCOPE and not (bare and kind in OWN_MODELS)):
         homes = [p for p in packages_of(kind) if p in REPOSITORIES]
         model['_scope_'] = homes[0] if homes else scope
     return model

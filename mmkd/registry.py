@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from mmengine import registry as root
@@ -75,7 +76,7 @@ class TaskRegistry(root.Registry):
             KeyError: mmkd has no such class; the nearest names are listed.
         """
         name = str(key).rsplit('.', 1)[-1]
-        if '.' in key.removeprefix(f'{SCOPE}.'):  # the path of a class
+        if is_path(key):
             return class_at(f'{SCOPE}.{key.removeprefix(f"{SCOPE}.")}')
         if name in TASK_MODULES and name not in self._module_dict:
             import_task_module(name)
@@ -112,6 +113,12 @@ class TaskRegistry(root.Registry):
             return self.get(key) is not None
         except KeyError:
             return False
+
+
+def is_path(key: str) -> bool:
+    """Return whether ``key`` is the path of a class, ``models.losses.X``."""
+    first, _, rest = key.removeprefix(f'{SCOPE}.').partition('.')
+    return bool(rest) and find_spec(f'{SCOPE}.{first}') is not None
 
 
 def current_scope() -> str | None:

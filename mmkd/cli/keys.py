@@ -134,6 +134,13 @@ def _refuse_like(path: str, key: str, known: tuple[str, ...]) -> None:
             )
 
 
+def _is_class(config: Config, key: str) -> bool:
+    """Return whether a pure-Python config imports a class of that name."""
+    return key[0].isupper() and not isinstance(
+        config[key], (Mapping, list, tuple, str, int, float)
+    )
+
+
 def check_keys(config: Config) -> None:
     """Refuse misspelt keys that a run would pass over.
 
@@ -145,7 +152,7 @@ def check_keys(config: Config) -> None:
     """
     for key in config:
         meant = misspelt(key)
-        if meant is None:
+        if meant is None or _is_class(config, key):
             continue
         text = (
             f'the config sets "{key}", which nothing reads; nearest: {meant}. '

@@ -357,9 +357,9 @@ def _require_losses(given: list[Any], specs: Sequence[TermSpec]) -> None:
     if specs or all(_follows(spec) for spec in given):
         return
     raise ValueError(
-        'model.teacher teaches nothing: model.losses is empty. Add one, e.g. '
-        "losses=dict(kd=dict(type='mmkd.KLDivLoss', on='<a tap>')), or set "
-        'teacher=None'
+        'model.teacher teaches nothing: no loss of model.losses (empty) reads '
+        "it. Add one, e.g. losses=dict(kd=dict(type='mmkd.KLDivLoss', "
+        "on='<a tap>')), or set teacher=None"
     )
 
 
