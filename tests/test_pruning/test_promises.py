@@ -43,5 +43,6 @@ def test_coupled_layers_promise_zeros_in_shortcuts(masked) -> None:
         'backbone.layer2.0.downsample.0',
         'backbone.layer3.0.downsample.0',
     }
-    student = missing(network, dict(student={}), coupled=True)
+    taught = dict(type='mmkd.OfflineDistiller', student={})
+    student = missing(network, taught, coupled=True)
     assert student == missing(network, {}, coupled=True)
