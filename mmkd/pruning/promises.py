@@ -38,6 +38,7 @@ def missing_zeros(
     for name in reversed(prefix.split('.')[:-1]):
         parent = nn.Module()  # patterns are of the paths in the run
         parent.add_module(name, model)
+        vars(parent)['trained'] = [network]  # as a distiller says it
         model = parent
     found = {}
     for options in _pruning_hooks(config):
