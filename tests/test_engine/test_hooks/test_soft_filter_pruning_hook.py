@@ -533,3 +533,14 @@ def test_table_and_scalars(tmp_path, caplog) -> None:
     scalars = runner.message_hub.log_scalars
     assert scalars['pruning/zero_filters'].data[0].tolist() == [0] * 4 + [13]
     assert scalars['pruning/hard_ratio'].current() == 0
+
+
+def test_table_once_per_mask(tmp_path, caplog) -> None:
+    runner = make_runner(tmp_path, dict(method='sfp', pruning_rate=0.5))
+    runner.logger.addHandler(caplog.handler)
+    caplog.set_level(logging.INFO)
+    runner.train()
+    texts = [record.getMessage() for record in caplog.records]
+    last = [text for text in texts if text.startswith('Pruning')][-1]
+    assert last == 'Pruning, at the end: the zeros of the last table'
+    assert sum('together' in text for text in texts) == 1

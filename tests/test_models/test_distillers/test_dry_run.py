@@ -291,3 +291,34 @@ def test_toy_multiply_adds_by_hand() -> None:
             module.register_forward_hook(count)
     network.eval()(torch.zeros(1, 3, 32, 32), None, mode='tensor')
     assert report.multiply_adds == total
+
+
+@MODELS.register_module(force=True)
+class TinyIdentityHead(torch.nn.Identity):
+    """Gives back what it reads."""
+
+
+def test_heads_without_parameters_are_not_trained(build: Any) -> None:
+    head = dict(type='mmkd.TinyIdentityHead', on='logits')
+    distiller = build(
+        aux_heads=dict(same=head),
+        losses=dict(kd=dict(type='mmkd.KLDivLoss', on='same')),
+    )
+    lines = distiller.summary().splitlines()
+    text = 'aux_heads.same: TinyIdentityHead, without parameters'
+    assert [line.strip() for line in lines if 'aux_heads.same:' in line] == [
+        f'student {text}',
+        f'teacher {text}',
+    ]
+
+
+def test_no_empty_summary(build: Any, monkeypatch: Any) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(
+        'mmkd.models.distillers.base.print_log',
+        lambda text, **kwargs: said.append(text),
+    )
+    build(dry_run=False, teacher=None, taps=None, losses=None)
+    assert said == []  # as the export tool does
+    build(teacher=None, taps=None, losses=None)
+    assert len(said) == 1

@@ -418,3 +418,28 @@ def test_mistakes_are_found_before_training_only_with_the_dry_run(
         sample.gt_sem_seg.data.clamp_(max=4)
     with pytest.raises(ValueError, match=re.escape('classes, student 5')):
         distiller(**data, mode='loss')
+
+
+# -- teachers that nobody reads ----------------------------------------------
+
+
+@pytest.mark.parametrize('losses', [None, {}])
+def test_teacher_without_losses(build: Any, losses: Any) -> None:
+    refused(
+        build,
+        ValueError,
+        'model.teacher teaches nothing: no loss of model.losses (empty)',
+        'or set teacher=None',
+        losses=losses,
+    )
+
+
+def test_input_shape_of_another_form(build: Any) -> None:
+    for shape in ('large', (3, 32), (3, 0, 32)):
+        refused(build, ValueError, 'model.input_shape=', input_shape=shape)
+
+
+def test_misspelt_key_of_a_distiller(build: Any) -> None:
+    refused(
+        build, TypeError, 'does not know model.loses; nearest: losses', loses=1
+    )
