@@ -315,7 +315,7 @@ def test_heads_without_parameters_are_not_trained(build: Any) -> None:
 def test_no_empty_summary(build: Any, monkeypatch: Any) -> None:
     said: list[str] = []
     monkeypatch.setattr(
-        'mmkd.models.distillers.base.print_log',
+        'mmkd.models.distillers.assembly.print_log',
         lambda text, **kwargs: said.append(text),
     )
     build(dry_run=False, teacher=None, taps=None, losses=None)

@@ -425,7 +425,7 @@ def test_mistakes_are_found_before_training_only_with_the_dry_run(
 
 @pytest.mark.parametrize('losses', [None, {}])
 def test_teacher_without_losses(build: Any, losses: Any) -> None:
-    refused(
+    check_refused(
         build,
         ValueError,
         'model.teacher teaches nothing: no loss of model.losses (empty)',
@@ -436,10 +436,12 @@ def test_teacher_without_losses(build: Any, losses: Any) -> None:
 
 def test_input_shape_of_another_form(build: Any) -> None:
     for shape in ('large', (3, 32), (3, 0, 32)):
-        refused(build, ValueError, 'model.input_shape=', input_shape=shape)
+        check_refused(
+            build, ValueError, 'model.input_shape=', input_shape=shape
+        )
 
 
 def test_misspelt_key_of_a_distiller(build: Any) -> None:
-    refused(
+    check_refused(
         build, TypeError, 'does not know model.loses; nearest: losses', loses=1
     )
