@@ -93,7 +93,7 @@ CASES = dict(
             'open-mmlab://resnet50_v1c': 50,
             'open-mmlab://resnet18_v1c': 18,
         },
-        printed=('mIoU', "('soil', 'crop', 'weed')"),
+        printed=('mIoU', "'soil', 'crop', 'weed'"),
         changes={
             'max_iters = 20000': 'max_iters = 2',
             'interval=2000': 'interval=2',
@@ -126,7 +126,7 @@ CASES = dict(
         write_data=lambda root: own_data.write_coco(root, ['apple', 'pear']),
         last=('epoch_24.pth', 'epoch_1.pth'),
         depths=RESNETS,
-        printed=('coco/bbox_mAP', "('apple', 'pear')"),
+        printed=('coco/bbox_mAP', "'apple', 'pear'"),
         changes={
             'max_epochs = 24': 'max_epochs = 1',
             'scale = (1333, 800)': 'scale = (80, 64)',

@@ -12,6 +12,7 @@ from torch import nn
 
 from mmkd.registry import MODELS
 from mmkd.toys import toy_batch
+from tests.support.float64 import in_float64
 
 
 @MODELS.register_module(force=True)
@@ -50,7 +51,8 @@ def raw() -> dict[str, Any]:
 
 
 def test_step_equals_one_by_hand(build: Any) -> None:
-    model = build('classification', losses=dict(adv=LOSS)).train()
+    model = in_float64(build('classification', losses=dict(adv=LOSS)))
+    model.train()
     twin = copy.deepcopy(model)
     wrapper = build_optim_wrapper(model, copy.deepcopy(OPTIMIZERS))
     logs = model.train_step(raw(), wrapper)
@@ -76,7 +78,7 @@ def test_step_equals_one_by_hand(build: Any) -> None:
             value -= 0.1 * grad
     for name, value in twin.named_parameters():
         torch.testing.assert_close(
-            model.state_dict()[name], value, rtol=1e-4, atol=1e-6, msg=name
+            model.state_dict()[name], value, rtol=1e-9, atol=1e-11, msg=name
         )
     assert float(logs['judge']) == pytest.approx(float(critic), rel=1e-5)
     assert model.losses['adv'].steps == 1

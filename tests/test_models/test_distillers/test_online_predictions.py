@@ -11,6 +11,7 @@ from mmengine.registry import DefaultScope
 from torch.nn import functional
 
 from mmkd.toys import toy_batch, toy_network
+from tests.support.float64 import in_float64
 from tests.support.toy_cohort import SIZE, batch_for, build_cohort
 from tests.support.toy_runner import SCOPES
 
@@ -103,7 +104,7 @@ def test_segmentation(slide: bool) -> None:
         network.test_cfg = dict(
             mode='slide', crop_size=(32, 32), stride=(16, 16)
         )
-    model = predictor('segmentation')
+    model = in_float64(predictor('segmentation'))
     for peer in model.cohort.peers:
         peer.test_cfg = network.test_cfg
     samples, batch = predict(model, 'segmentation', size=(64, 48))
@@ -120,7 +121,7 @@ def test_segmentation(slide: bool) -> None:
             [s.peer_samples[name].seg_logits.data for s in samples]
         )
         torch.testing.assert_close(
-            found, torch.stack(peers).mean(0), rtol=1e-4, atol=1e-5
+            found, torch.stack(peers).mean(0), rtol=1e-8, atol=1e-8
         )
         labels = samples[0].peer_samples[name].pred_sem_seg.data
         assert torch.equal(labels, found[0].argmax(0, keepdim=True))
@@ -133,6 +134,7 @@ def test_pose(flip: bool) -> None:
         exchange=dict(MEAN, transfer_loss=dict(type='mmkd.TinyTransferLoss')),
         input_shape=(3, 64, 64),
     )
+    in_float64(model)
     for peer in model.cohort.peers:
         peer.test_cfg = dict(
             flip_test=flip, flip_mode='heatmap', output_heatmaps=True
@@ -147,7 +149,7 @@ def test_pose(flip: bool) -> None:
     mean = torch.stack([maps[f'peer{k}'] for k in range(3)]).mean(0)
     assert not torch.allclose(maps['peer0'], mean, rtol=1e-2)
     for name in ('ensemble', 'mean'):
-        torch.testing.assert_close(maps[name], mean, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(maps[name], mean, rtol=1e-8, atol=1e-8)
         assert samples[0].peer_samples[name].pred_instances is not None
 
 
