@@ -57,7 +57,12 @@ def run_setup() -> None:
         name: read_requirements(name)
         for name in ('mminstall', 'seg', 'det', 'pose', 'tests', 'docs')
     }
-    extras['all'] = sorted(set().union(*extras.values()))
+    # mmcv has two forms (docs/install.md): `all` leaves the choice open
+    extras['all'] = sorted(
+        line
+        for line in set().union(*extras.values())
+        if not line.startswith('mmcv')
+    )
     setup(
         name='mmkd',
         version=runpy.run_path(str(ROOT / 'mmkd' / 'version.py'))[

@@ -121,6 +121,18 @@ def test_wheel_holds_configs_tools_and_index(wheel: Path) -> None:
     assert modules <= names
 
 
+def test_the_extra_all_leaves_mmcv_to_the_user(wheel: Path) -> None:
+    (name,) = (
+        name
+        for name in zipfile.ZipFile(wheel).namelist()
+        if name.endswith('/METADATA')
+    )
+    lines = zipfile.ZipFile(wheel).read(name).decode().splitlines()
+    in_all = [line for line in lines if line.endswith('extra == "all"')]
+    assert any(line.startswith('Requires-Dist: mmdet') for line in in_all)
+    assert not any('mmcv' in line for line in in_all)
+
+
 def test_installed_wheel_serves_config_bases(
     wheel: Path, tmp_path: Path
 ) -> None:
