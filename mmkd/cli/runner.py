@@ -81,11 +81,12 @@ def start_processes(config: Config) -> None:
     )
 
 
-class _Runner(Runner):
-    """A Runner that wraps every model of mmkd for several processes.
+class _ToolRunner(Runner):
+    """What mmkd's tools add to a runner class, mmengine's or a user's.
 
-    SyncBN layers become BN layers on CPUs, and a distiller with a step of
-    its own gets the wrapper that runs it.
+    The terminal is spared long dumps, errors of samples are named, SyncBN
+    layers become BN layers on CPUs, and a distiller with a step of its own
+    gets the wrapper that runs it on several processes.
     """
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
@@ -96,10 +97,9 @@ class _Runner(Runner):
             logger.info(f'environment, config and hooks: {file}')
         return logger
 
-    @staticmethod
-    def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
+    def build_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
         """Build a data loader whose errors name the sample."""
-        loader = Runner.build_dataloader(*args, **kwargs)
+        loader = super().build_dataloader(*args, **kwargs)
         name_samples(loader.dataset)
         return loader
 
@@ -114,6 +114,24 @@ class _Runner(Runner):
                 given.setdefault('broadcast_buffers', False)
                 model_wrapper_cfg = dict(given, type=_OWN_STEP)
         return super().wrap_model(model_wrapper_cfg, model)
+
+
+def _runner_class(name: str) -> type[Runner]:
+    """Return the runner class ``name`` with what mmkd's tools add to it.
+
+    Raises:
+        KeyError: there is no such class.
+    """
+    given = RUNNERS.get(name)
+    if given is None:
+        raise KeyError(
+            f'runner_type={name!r} is no registered runner'
+            f'{offer(name, RUNNERS.module_dict)}: import the module that '
+            'registers it by custom_imports, or remove the key'
+        )
+    if not issubclass(given, Runner):
+        return given
+    return type(given.__name__, (_ToolRunner, given), {})
 
 
 def _check_checkpoint_hooks(hooks: Iterable[Hook]) -> None:
@@ -145,10 +163,7 @@ def build_runner(config: Config) -> Runner:
     """
     start_processes(config)
     inherit_preprocessor(config.get('model'), config.get('data_preprocessor'))
-    if 'runner_type' in config:
-        runner = RUNNERS.build(config)
-    else:
-        runner = _Runner.from_cfg(config)
+    runner = _runner_class(config.get('runner_type', 'Runner')).from_cfg(config)
     keep_library_weights(runner.model)
     make_checkpoints_safe(runner)
     hooks = getattr(runner, 'hooks', ())

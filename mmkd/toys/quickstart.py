@@ -21,6 +21,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from torch import nn
 
 from mmkd.checkpoints.plain_load import equal_in_plain_mmseg
+from mmkd.cli.runner import build_runner
 from mmkd.engine.hooks.progress_hook import (
     ProgressHook,
     RunHistory,
@@ -93,7 +94,7 @@ def train(
     config: Config, title: str, label: str, console: TextIO
 ) -> tuple[nn.Module, Result, Runner]:
     """Train and test one network as tools/train.py and test.py do."""
-    runner = Runner.from_cfg(config)
+    runner = build_runner(config)
     progress = ProgressHook(label, console, 'loss_ce', 'mIoU')
     runner.register_hook(progress)
     runner.train()
