@@ -163,7 +163,9 @@ def build_runner(config: Config) -> Runner:
     """
     start_processes(config)
     inherit_preprocessor(config.get('model'), config.get('data_preprocessor'))
-    runner = _runner_class(config.get('runner_type', 'Runner')).from_cfg(config)
+    runner = _runner_class(config.get('runner_type', 'Runner')).from_cfg(
+        config
+    )
     keep_library_weights(runner.model)
     make_checkpoints_safe(runner)
     hooks = getattr(runner, 'hooks', ())
