@@ -312,7 +312,7 @@ def test_recipes(name, batch, rate, decay, nesterov, drops, epochs):
     ('name', 'temperature', 'ramp', 'detached', 'peers'),
     [
         ('dml/dml_x2_resnet32_own_cifar100', 1, 0, True, 2),
-        ('dml/dml_x4_resnet32_cifar100', 3, 80, False, 4),
+        ('dml/dml_x4_resnet32_cifar100', 3, 0, False, 4),
         ('dml/dml_x4_resnet32_cosine_cifar100', 2, 0, True, 4),
         ('cl_ilr/cl_ilr_x4_resnet32_cifar100', 3, 80, False, 4),
         ('cl_ilr/cl_ilr_x4_resnet32_cosine_cifar100', 2, 0, True, 4),
@@ -321,7 +321,7 @@ def test_recipes(name, batch, rate, decay, nesterov, drops, epochs):
         ('one/one_x4_resnet32_cosine_cifar100', 3, 0, True, 4),
         ('okddip/okddip_x4_resnet32_cifar100', 3, 80, False, 4),
         ('okddip/okddip_x4_resnet32_cosine_cifar100', 3, 80, False, 4),
-        ('kdcl/kdcl_linear_resnet32_wrn_16_2_cifar100', 2, 0, True, 2),
+        ('kdcl/kdcl_linear_resnet32_wrn_16_2_cifar100', 4, 0, True, 2),
     ],
 )
 def test_constants_of_the_baselines(name, temperature, ramp, detached, peers):
