@@ -3,6 +3,9 @@
 from mmkd.models.exchanges.base import Exchange
 from mmkd.models.exchanges.collaborative_exchange import CollaborativeExchange
 from mmkd.models.exchanges.diverse_peers_exchange import DiversePeersExchange
+from mmkd.models.exchanges.feature_fusion_exchange import (
+    FeatureFusionExchange,
+)
 from mmkd.models.exchanges.gated_ensemble_exchange import GatedEnsembleExchange
 from mmkd.models.exchanges.hierarchical_mutual_exchange import (
     HierarchicalMutualExchange,
@@ -26,6 +29,7 @@ __all__ = [
     'CollaborativeExchange',
     'DiversePeersExchange',
     'Exchange',
+    'FeatureFusionExchange',
     'GatedEnsembleExchange',
     'HierarchicalMutualExchange',
     'KnowledgeCollaborationExchange',
