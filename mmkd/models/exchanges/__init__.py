@@ -1,5 +1,8 @@
 """Exchanges: what the peers of a cohort do to each other, one per method."""
 
+from mmkd.models.exchanges.adversarial_feature_exchange import (
+    AdversarialFeatureExchange,
+)
 from mmkd.models.exchanges.base import Exchange
 from mmkd.models.exchanges.collaborative_exchange import CollaborativeExchange
 from mmkd.models.exchanges.diverse_peers_exchange import DiversePeersExchange
@@ -25,6 +28,7 @@ from mmkd.models.exchanges.mutual_exchange import MutualExchange
 from mmkd.models.exchanges.transfer import CohortSpec, Transfer
 
 __all__ = [
+    'AdversarialFeatureExchange',
     'CohortSpec',
     'CollaborativeExchange',
     'DiversePeersExchange',

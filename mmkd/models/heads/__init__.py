@@ -5,6 +5,9 @@ from mmkd.models.heads.context_block import ContextBlock
 from mmkd.models.heads.contrastive_embedding import ContrastiveEmbedding
 from mmkd.models.heads.embedding_mlp import EmbeddingMLP
 from mmkd.models.heads.feature_fusion_head import FeatureFusionHead
+from mmkd.models.heads.feature_map_discriminator import (
+    FeatureMapDiscriminator,
+)
 from mmkd.models.heads.hierarchical_branches import HierarchicalBranches
 from mmkd.models.heads.projection_head import ProjectionHead
 
@@ -14,6 +17,7 @@ __all__ = [
     'ContrastiveEmbedding',
     'EmbeddingMLP',
     'FeatureFusionHead',
+    'FeatureMapDiscriminator',
     'HierarchicalBranches',
     'ProjectionHead',
 ]

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from mmkd.models.necks.channel_transfer import ChannelTransfer
+from mmkd.models.necks.pooling import pooled_to_smallest
 from mmkd.registry import MODELS
 from mmkd.utils.settings import check_positive
 
@@ -149,17 +150,6 @@ class FeatureFusionHead(nn.Module):
                 )
         check_sizes([value.shape for value in feats], self.resize)
         return pooled_to_smallest(feats)
-
-
-def pooled_to_smallest(maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Average maps (N, C, H, W) to the smallest height and width of all."""
-    size = (min(m.shape[2] for m in maps), min(m.shape[3] for m in maps))
-    return [
-        value
-        if value.shape[2:] == size
-        else functional.adaptive_avg_pool2d(value, size)
-        for value in maps
-    ]
 
 
 def check_sizes(shapes: Sequence[Any], resize: str | None) -> None:
