@@ -52,6 +52,7 @@ from mmkd.cli.arguments import (  # noqa: E402
 from mmkd.cli.config import read_config  # noqa: E402
 from mmkd.cli.errors import one_line_errors  # noqa: E402
 from mmkd.models.distillers import OfflineDistiller  # noqa: E402
+from mmkd.models.distillers.phases import MAIN  # noqa: E402
 
 MIB = 2**20
 
@@ -92,8 +93,10 @@ def benchmark(config: Config, args: argparse.Namespace) -> dict[str, Any]:
         distiller=distiller,
         hand=copy.deepcopy(distiller),
     )
+    configs = dict.fromkeys(models, config.optim_wrapper)
+    configs['alone'] = config.optim_wrapper.get(MAIN, config.optim_wrapper)
     optimizers = {
-        name: build_optim_wrapper(model, copy.deepcopy(config.optim_wrapper))
+        name: build_optim_wrapper(model, copy.deepcopy(configs[name]))
         for name, model in models.items()
     }
     make = dict(

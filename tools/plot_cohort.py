@@ -4,6 +4,7 @@
     python tools/plot_cohort.py maps DATA --network single CONFIG CHECKPOINT \\
         --network MCL CONFIG CHECKPOINT
     python tools/plot_cohort.py similarity DATA --cohort CONFIG CHECKPOINT
+    python tools/plot_cohort.py scores RUN [RUN ...]
 
 RUN is a work directory (or its scalars.json), as PATH or NAME=PATH; DATA is
 a config with a dataloader. --network and --cohort may be given several
@@ -37,6 +38,7 @@ from mmkd.results.cohort_pictures import (  # noqa: E402
     named_features,
     named_sources,
 )
+from mmkd.results.score_curves import draw_scores  # noqa: E402
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -55,6 +57,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     maps.add_argument('--method', choices=METHODS, default='pca')
     similar = tasks.add_parser('similarity', help='every pair of networks')
     similar.add_argument('--measure', choices=MEASURES, default='cka')
+    scores = tasks.add_parser('scores', help="AFD's discriminators")
+    scores.add_argument('runs', nargs='+', metavar='RUN')
+    scores.add_argument(
+        '--window', type=int, default=1, help='average so many logged values'
+    )
     for each in (maps, similar):
         each.add_argument('data', help='config with the dataloaders')
         each.add_argument(
@@ -103,6 +110,8 @@ def draw(args: argparse.Namespace) -> list[str]:
         return draw_curves(
             args.runs, args.metric, args.out, args.x_label, args.from_zero
         )
+    if args.task == 'scores':
+        return draw_scores(args.runs, args.out, args.window)
     if args.task == 'similarity':
         return draw_similarity(features_of(args), args.measure, args.out)
     draw_maps(features_of(args), args.out, args.method, args.seed)

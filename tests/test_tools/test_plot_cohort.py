@@ -125,3 +125,36 @@ def test_mistakes_give_one_line(files, tool, error_line):
     assert "['a', 'a']" in line
     line = error_line(main, 'maps', files.data, '--cohort', *files.plain)
     assert 'its model is no cohort; give a plain network' in line
+
+
+def test_scores(files, tool, capsys):
+    scalars = files.folder / 'run' / '1' / 'vis_data' / 'scalars.json'
+    scalars.parent.mkdir(parents=True)
+    lines = [
+        {
+            f'peer{k}.score_{kind}': 0.5 + sign * 0.1 * step,
+            'step': step,
+            'loss': 1.0,
+        }
+        for step in (1, 2, 3)
+        for k in (0, 1)
+        for kind, sign in (('real', 1), ('fake', -1))
+    ]
+    scalars.write_text('\n'.join(json.dumps(line) for line in lines))
+    main = tool('plot_cohort').main
+    folder = files.folder / 'run'
+    run(main, 'scores', folder, '--window', 2, '--out', files.out)
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        'run, peer0: real 0.750, fake 0.250',
+        'run, peer1: real 0.750, fake 0.250',
+    ]
+    assert picture(files).shape[1] > 2 * picture(files).shape[0]
+    with pytest.raises(SystemExit):
+        run(main, 'scores', folder, folder, '--out', files.out)
+    assert "two runs are called 'run'" in capsys.readouterr().err
+    scalars.write_text('{"loss": 1.0, "step": 1}')
+    with pytest.raises(SystemExit):
+        run(main, 'scores', folder, '--out', files.out)
+    assert 'a run of mmkd.AdversarialFeatureExchange' in (
+        capsys.readouterr().err
+    )

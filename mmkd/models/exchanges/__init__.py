@@ -1,8 +1,14 @@
 """Exchanges: what the peers of a cohort do to each other, one per method."""
 
+from mmkd.models.exchanges.adversarial_feature_exchange import (
+    AdversarialFeatureExchange,
+)
 from mmkd.models.exchanges.base import Exchange
 from mmkd.models.exchanges.collaborative_exchange import CollaborativeExchange
 from mmkd.models.exchanges.diverse_peers_exchange import DiversePeersExchange
+from mmkd.models.exchanges.feature_fusion_exchange import (
+    FeatureFusionExchange,
+)
 from mmkd.models.exchanges.gated_ensemble_exchange import GatedEnsembleExchange
 from mmkd.models.exchanges.hierarchical_mutual_exchange import (
     HierarchicalMutualExchange,
@@ -22,10 +28,12 @@ from mmkd.models.exchanges.mutual_exchange import MutualExchange
 from mmkd.models.exchanges.transfer import CohortSpec, Transfer
 
 __all__ = [
+    'AdversarialFeatureExchange',
     'CohortSpec',
     'CollaborativeExchange',
     'DiversePeersExchange',
     'Exchange',
+    'FeatureFusionExchange',
     'GatedEnsembleExchange',
     'HierarchicalMutualExchange',
     'KnowledgeCollaborationExchange',

@@ -4,6 +4,10 @@ from mmkd.models.heads.batch_norm_margins import BatchNormMargins
 from mmkd.models.heads.context_block import ContextBlock
 from mmkd.models.heads.contrastive_embedding import ContrastiveEmbedding
 from mmkd.models.heads.embedding_mlp import EmbeddingMLP
+from mmkd.models.heads.feature_fusion_head import FeatureFusionHead
+from mmkd.models.heads.feature_map_discriminator import (
+    FeatureMapDiscriminator,
+)
 from mmkd.models.heads.hierarchical_branches import HierarchicalBranches
 from mmkd.models.heads.projection_head import ProjectionHead
 
@@ -12,6 +16,8 @@ __all__ = [
     'ContextBlock',
     'ContrastiveEmbedding',
     'EmbeddingMLP',
+    'FeatureFusionHead',
+    'FeatureMapDiscriminator',
     'HierarchicalBranches',
     'ProjectionHead',
 ]

@@ -11,6 +11,10 @@ from mmkd.models.losses.ft_loss import FTLoss, ParaphraserLoss
 from mmkd.models.losses.joint_label_loss import JointLabelLoss
 from mmkd.models.losses.kl_div_loss import KLDivLoss
 from mmkd.models.losses.logit_ensemble_kd_loss import LogitEnsembleKDLoss
+from mmkd.models.losses.lsgan_loss import (
+    LSGANDiscriminatorLoss,
+    LSGANGeneratorLoss,
+)
 from mmkd.models.losses.memory_mutual_contrastive_loss import (
     MemoryMutualContrastiveLoss,
 )
@@ -49,6 +53,8 @@ __all__ = [
     'FitNetLoss',
     'JointLabelLoss',
     'KLDivLoss',
+    'LSGANDiscriminatorLoss',
+    'LSGANGeneratorLoss',
     'LogitEnsembleKDLoss',
     'MemoryMutualContrastiveLoss',
     'MiniBatchPixelRelationLoss',
