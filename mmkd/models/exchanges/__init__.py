@@ -19,6 +19,9 @@ from mmkd.models.exchanges.mutual_contrastive_exchange import (
     MutualContrastiveExchange,
 )
 from mmkd.models.exchanges.mutual_exchange import MutualExchange
+from mmkd.models.exchanges.peer_collaborative_exchange import (
+    PeerCollaborativeExchange,
+)
 from mmkd.models.exchanges.transfer import CohortSpec, Transfer
 
 __all__ = [
@@ -34,5 +37,6 @@ __all__ = [
     'MemoryMutualContrastiveExchange',
     'MutualContrastiveExchange',
     'MutualExchange',
+    'PeerCollaborativeExchange',
     'Transfer',
 ]

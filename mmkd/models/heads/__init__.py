@@ -5,6 +5,7 @@ from mmkd.models.heads.context_block import ContextBlock
 from mmkd.models.heads.contrastive_embedding import ContrastiveEmbedding
 from mmkd.models.heads.embedding_mlp import EmbeddingMLP
 from mmkd.models.heads.hierarchical_branches import HierarchicalBranches
+from mmkd.models.heads.peer_ensemble_head import PeerEnsembleHead
 from mmkd.models.heads.projection_head import ProjectionHead
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     'ContrastiveEmbedding',
     'EmbeddingMLP',
     'HierarchicalBranches',
+    'PeerEnsembleHead',
     'ProjectionHead',
 ]
