@@ -9,7 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmkd.models.backbones.cifar_backbone import CIFARBackbone
+from mmkd.models.backbones.cifar_backbone import (
+    KAIMING_FAN_OUT,
+    CIFARBackbone,
+)
 from mmkd.models.backbones.layers import conv1x1, conv3x3
 from mmkd.registry import MODELS
 
@@ -50,8 +53,8 @@ class CIFARDenseNet(CIFARBackbone):
 
     A stage is a dense block and the transition behind it; the last stage
     has none, and the last map comes from the final batch norm (``bn_last``)
-    and ReLU. Convolutions start from Kaiming's normal, fan-in. Paper:
-    https://arxiv.org/abs/1608.06993.
+    and ReLU. Convolutions start from N(0, sqrt(2 / (k * k *
+    out_channels))). Paper: https://arxiv.org/abs/1608.06993.
 
     Args:
         depth: 6n + 4, n layers of two convolutions per block.
@@ -65,10 +68,7 @@ class CIFARDenseNet(CIFARBackbone):
         ValueError: an unknown depth, or a number that is not positive.
     """
 
-    default_init = [
-        dict(type='Kaiming', layer='Conv2d', mode='fan_in', bias=0),
-        dict(type='Constant', layer='BatchNorm2d', val=1.0, bias=0.0),
-    ]
+    default_init = KAIMING_FAN_OUT
     stem_names = ('conv1',)
     tail_names = ('bn_last', 'relu_last')
 
