@@ -240,6 +240,11 @@ class OnlineDistiller(DeploysPeers):
         specs = class_of_cohort(cohort).peer_configs(cohort)
         return {f'peer{k}': spec for k, spec in enumerate(specs)}
 
+    @classmethod
+    def writes_configs(cls, model: Mapping[str, Any]) -> bool:
+        """Return whether the configs of the peers stand in no file."""
+        return class_of_cohort(model['cohort']).writes_configs
+
     @property
     def trained(self) -> list[nn.Module]:
         """The peers."""

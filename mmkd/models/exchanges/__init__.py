@@ -19,6 +19,9 @@ from mmkd.models.exchanges.mutual_contrastive_exchange import (
     MutualContrastiveExchange,
 )
 from mmkd.models.exchanges.mutual_exchange import MutualExchange
+from mmkd.models.exchanges.online_ensemble_exchange import (
+    OnlineEnsembleExchange,
+)
 from mmkd.models.exchanges.peer_collaborative_exchange import (
     PeerCollaborativeExchange,
 )
@@ -37,6 +40,7 @@ __all__ = [
     'MemoryMutualContrastiveExchange',
     'MutualContrastiveExchange',
     'MutualExchange',
+    'OnlineEnsembleExchange',
     'PeerCollaborativeExchange',
     'Transfer',
 ]

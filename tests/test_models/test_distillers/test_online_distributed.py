@@ -59,6 +59,12 @@ CASES = dict(
         followers=dict(mean=dict(warmup=True, buffers='own')),
         exchange=dict(type='mmkd.PeerCollaborativeExchange', on=dict(
             feats='feats', logits='logits', mean='mean.logits'))),
+    oem=dict(
+        cohort=dict(
+            type='mmkd.CompressedCohort', peer=network(), num_students=3),
+        taps=dict(maps=['backbone.layer{1,2,3,4}'], logits='head.fc'),
+        exchange=dict(type='mmkd.OnlineEnsembleExchange', on=dict(
+            maps='maps', logits='logits'))),
     phases=dict(exchange=dict(type='mmkd.TinyAdversarialExchange')))
 sgd = dict(optimizer=dict(type='SGD', lr=0.05))
 
@@ -99,7 +105,7 @@ def train(name):
 torch.save({name: train(name) for name in CASES},
            f'{folder}/out_{world}_{rank}.pth')
 """
-CASES = ('mutual', 'contrast', 'moving', 'followers', 'pcl', 'phases')
+CASES = ('mutual', 'contrast', 'moving', 'followers', 'pcl', 'oem', 'phases')
 
 
 @pytest.fixture(scope='module')
