@@ -2,7 +2,10 @@
 _base_ = 'staged_resnet18.py'
 model = dict(
     backbone=dict(
-        _delete_=True, type='mmkd.SlimEfficientNet', arch='b0', width_factor=1.0
+        _delete_=True,
+        type='mmkd.SlimEfficientNet',
+        arch='b0',
+        width_factor=1.0,
     ),
     head=dict(in_channels=1280),
 )

@@ -1,5 +1,5 @@
-# OEM's paper for EfficientNets: RMSProp, lr 0.256, x 0.97 every 3 epochs. Batch
-# size and weight decay are not given there. The epochs are those of CIFAR-10.
+# OEM's paper for EfficientNets: RMSProp, lr 0.256, x 0.97 every 3 epochs.
+# Weight decay and batch size are not given there. Epochs of CIFAR-10.
 max_epochs = 350
 optim_wrapper = dict(
     type='OptimWrapper',

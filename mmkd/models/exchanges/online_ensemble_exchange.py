@@ -86,9 +86,7 @@ class OnlineEnsembleExchange(Exchange):
     ) -> list[Transfer]:
         """Return one transfer per student, from the mean of all."""
         mean = mean_of(logits_of(self, peers))
-        return [
-            Transfer(j, mean, self.kd_weight) for j, _ in enumerate(peers)
-        ]
+        return [Transfer(j, mean, self.kd_weight) for j, _ in enumerate(peers)]
 
     def extra_losses(
         self, peers: Peers, aux: Mapping[str, Tensors], batch: Batch

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from mmkd.models.backbones import (
     CIFARVGG,
     CIFARBackbone,
-    CIFARDenseNet,
     CIFARMobileNetV2,
     CIFARResNet,
     CIFARShuffleNetV1,

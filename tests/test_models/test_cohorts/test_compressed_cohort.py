@@ -101,7 +101,11 @@ def test_floats_truncate_like_fractions() -> None:
 @pytest.mark.parametrize(
     ('backbone', 'setting', 'expected'),
     [
-        (dict(type='mmkd.CIFARResNet', depth=8), 'stage_channels', [8, 16, 32]),
+        (
+            dict(type='mmkd.CIFARResNet', depth=8),
+            'stage_channels',
+            [8, 16, 32],
+        ),
         (
             dict(type='mmkd.CIFARResNet', depth=8, base_channels=32),
             'stage_channels',

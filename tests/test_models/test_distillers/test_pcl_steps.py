@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
 
 from mmkd.checkpoints.export import export_student
 from tests.references import okd_baselines as reference

@@ -23,8 +23,7 @@ def make_peers(cohort_of, count=3):
         for widths in WIDTHS[:count]
     ]
     logits = [
-        torch.randn(4, 7, dtype=torch.float64).requires_grad_()
-        for _ in maps
+        torch.randn(4, 7, dtype=torch.float64).requires_grad_() for _ in maps
     ]
     return cohort_of(maps=maps, logits=logits)
 

@@ -70,7 +70,10 @@ def test_golden_averages(golden):
         followers.follow()
         assert followers.current() == pytest.approx(float(share), abs=1e-12)
         torch.testing.assert_close(
-            followers[0].weight, torch.from_numpy(teacher), rtol=1e-5, atol=1e-6
+            followers[0].weight,
+            torch.from_numpy(teacher),
+            rtol=1e-5,
+            atol=1e-6,
         )
 
 
@@ -171,9 +174,7 @@ def test_parts_alone(cohort_of, make_batch, set_up):
     alone = build(set_up, bare, on=on)
     alone.load_state_dict(exchange.state_dict())
     expected = reference.kd(z, aux['peer_ensemble'], 3.0)
-    torch.testing.assert_close(
-        alone(bare, batch)['peer0.loss_kd'], expected
-    )
+    torch.testing.assert_close(alone(bare, batch)['peer0.loss_kd'], expected)
 
 
 def test_head_pools_maps_and_takes_unequal_widths():
