@@ -45,8 +45,12 @@ class Following:
         """
         with self.sharing.active() as sharing:
             for index, role in enumerate(self.roles):
-                own = self.view == 'own'
-                seen = images[index] if own else inputs[self.view]
+                if self.view == 'own':
+                    seen = images[index]
+                elif isinstance(inputs, torch.Tensor):  # in evaluation
+                    seen = inputs
+                else:
+                    seen = inputs[self.view]
                 sharing.next_peer(id(seen))
                 shown = views(seen).images
                 yield role, *role.observe(shown, views.samples)

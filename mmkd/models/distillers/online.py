@@ -32,7 +32,11 @@ from mmkd.models.distillers.rehearsal import Rehearsal
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.run import Observation, Run
 from mmkd.models.distillers.summary import millions
-from mmkd.models.distillers.views import ViewMaker, views_of_peers
+from mmkd.models.distillers.views import (
+    ViewMaker,
+    require_views,
+    views_of_peers,
+)
 from mmkd.models.distillers.wiring import Wiring, wire_peers
 from mmkd.models.exchanges.transfer import CohortSpec
 from mmkd.registry import MODELS
@@ -65,7 +69,7 @@ class OnlineDistiller(DeploysPeers):
         views: dict of a view set, e.g. `RotationViews`. A data preprocessor
             may also give a list of batches, one for each peer.
         peer_views: which batch of such a list each peer sees; one each by
-            default.
+            default. Where it is given, training on fewer views is refused.
         task_weight: factor on the peers' task losses, or one per peer.
         evaluate_peers: let ``mode='predict'`` also give the predictions of
             all peers, auxiliary classifiers and the mean of the peers.
@@ -236,6 +240,11 @@ class OnlineDistiller(DeploysPeers):
         specs = class_of_cohort(cohort).peer_configs(cohort)
         return {f'peer{k}': spec for k, spec in enumerate(specs)}
 
+    @classmethod
+    def writes_configs(cls, model: Mapping[str, Any]) -> bool:
+        """Return whether the configs of the peers stand in no file."""
+        return class_of_cohort(model['cohort']).writes_configs
+
     @property
     def trained(self) -> list[nn.Module]:
         """The peers."""
@@ -249,6 +258,7 @@ class OnlineDistiller(DeploysPeers):
         Shape:
             inputs: (N, C, H, W), or a list of those, one per view.
         """
+        require_views(inputs, self._views_named())
         views = ViewMaker(self.views, data_samples)
         images = views_of_peers(inputs, len(self.cohort), self.peer_views)
         losses, tensors = {}, {}
@@ -292,6 +302,17 @@ class OnlineDistiller(DeploysPeers):
             for role, output, found in group.observe(inputs, images, views):
                 outputs[role.label], tensors[role.label] = output, found
         return Observation(outputs, tensors, views(images[0]).labels)
+
+    def _views_named(self) -> dict[str, int]:
+        """Return the views that the config names: key -> the last one."""
+        found = {
+            f'model.followers.{name}.view': group.view
+            for name, group in self.following.items()
+            if isinstance(group.view, int)
+        }
+        if self.peer_views is not None:
+            found[f'model.peer_views={self.peer_views}'] = max(self.peer_views)
+        return found
 
     def _one_by_one(
         self, images: Sequence[torch.Tensor]

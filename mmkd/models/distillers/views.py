@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,6 +128,26 @@ def views_of_peers(
             'transform MultiView)'
         )
     return [inputs[k] for k in (range(count) if chosen is None else chosen)]
+
+
+def require_views(inputs: Any, named: Mapping[str, int]) -> None:
+    """Refuse one view per image where the config names others.
+
+    Args:
+        inputs: one batch, or one per view.
+        named: key of the config -> index of the view that it names.
+
+    Raises:
+        ValueError: says how many views are needed.
+    """
+    given = 1 if isinstance(inputs, torch.Tensor) else len(inputs)
+    for key, index in named.items():
+        if index >= given:
+            raise ValueError(
+                f'the data pipeline gives {given} view(s) of each image, but '
+                f'{key} names view {index}: set num_views={index + 1} in the '
+                'data preprocessor (or in the transform MultiView)'
+            )
 
 
 def _select(feats: Any, rows: slice | None) -> Any:

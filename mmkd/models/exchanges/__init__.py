@@ -25,6 +25,12 @@ from mmkd.models.exchanges.mutual_contrastive_exchange import (
     MutualContrastiveExchange,
 )
 from mmkd.models.exchanges.mutual_exchange import MutualExchange
+from mmkd.models.exchanges.online_ensemble_exchange import (
+    OnlineEnsembleExchange,
+)
+from mmkd.models.exchanges.peer_collaborative_exchange import (
+    PeerCollaborativeExchange,
+)
 from mmkd.models.exchanges.transfer import CohortSpec, Transfer
 
 __all__ = [
@@ -42,5 +48,7 @@ __all__ = [
     'MemoryMutualContrastiveExchange',
     'MutualContrastiveExchange',
     'MutualExchange',
+    'OnlineEnsembleExchange',
+    'PeerCollaborativeExchange',
     'Transfer',
 ]

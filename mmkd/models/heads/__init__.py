@@ -9,6 +9,7 @@ from mmkd.models.heads.feature_map_discriminator import (
     FeatureMapDiscriminator,
 )
 from mmkd.models.heads.hierarchical_branches import HierarchicalBranches
+from mmkd.models.heads.peer_ensemble_head import PeerEnsembleHead
 from mmkd.models.heads.projection_head import ProjectionHead
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     'FeatureFusionHead',
     'FeatureMapDiscriminator',
     'HierarchicalBranches',
+    'PeerEnsembleHead',
     'ProjectionHead',
 ]

@@ -1,6 +1,7 @@
 """Losses: pure tensors in, scalars out."""
 
 from mmkd.models.losses.ab_loss import ABLoss
+from mmkd.models.losses.adapted_feature_mse_loss import AdaptedFeatureMSELoss
 from mmkd.models.losses.at_loss import ATLoss
 from mmkd.models.losses.cc_loss import CCLoss
 from mmkd.models.losses.crd_loss import CRDLoss
@@ -47,6 +48,7 @@ __all__ = [
     'CRDLoss',
     'ABLoss',
     'ATLoss',
+    'AdaptedFeatureMSELoss',
     'CCLoss',
     'FSPLoss',
     'FTLoss',

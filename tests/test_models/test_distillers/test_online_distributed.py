@@ -53,6 +53,18 @@ CASES = dict(
         followers=dict(mean=dict(momentum=0.5)),
         exchange=dict(type='mmkd.MutualExchange',
                       on=dict(logits='logits', mean='mean.logits'))),
+    pcl=dict(
+        cohort=dict(shared=['stem', 'stage1']),
+        taps=dict(feats='neck', logits='head.fc'),
+        followers=dict(mean=dict(warmup=True, buffers='own')),
+        exchange=dict(type='mmkd.PeerCollaborativeExchange', on=dict(
+            feats='feats', logits='logits', mean='mean.logits'))),
+    oem=dict(
+        cohort=dict(
+            type='mmkd.CompressedCohort', peer=network(), num_students=3),
+        taps=dict(maps=['backbone.layer{1,2,3,4}'], logits='head.fc'),
+        exchange=dict(type='mmkd.OnlineEnsembleExchange', on=dict(
+            maps='maps', logits='logits'))),
     phases=dict(exchange=dict(type='mmkd.TinyAdversarialExchange')))
 sgd = dict(optimizer=dict(type='SGD', lr=0.05))
 
@@ -65,7 +77,7 @@ def train(name):
                 value.add_(1)
     model = distiller
     if world > 1:
-        own = name in ('moving', 'phases', 'followers')
+        own = name in ('moving', 'phases', 'followers', 'pcl')
         wrapper = (
             PhasedDistributedDataParallel if own
             else MMDistributedDataParallel)
@@ -93,7 +105,7 @@ def train(name):
 torch.save({name: train(name) for name in CASES},
            f'{folder}/out_{world}_{rank}.pth')
 """
-CASES = ('mutual', 'contrast', 'moving', 'followers', 'phases')
+CASES = ('mutual', 'contrast', 'moving', 'followers', 'pcl', 'oem', 'phases')
 
 
 @pytest.fixture(scope='module')
