@@ -78,18 +78,17 @@ class FitNetLoss(FeaturePairLoss):
                 make_regressor(*level) for level in levels(channels, sizes)
             )
         elif channels[0] is not None:
-            self.regressor = make_regressor(*channels, *sizes)  # type: ignore
+            self.regressor = make_regressor(*channels, *sizes)
 
     def terms(self, pairs: Pairs) -> list[torch.Tensor]:
         """Return the loss of every level."""
-        regressors = self.regressor
-        if isinstance(regressors, nn.ModuleList):
-            if len(pairs) != len(regressors):
-                raise ValueError(
-                    f'FitNetLoss: {len(pairs)} levels, but {len(regressors)} '
-                    'student_channels and teacher_channels; give one number '
-                    "per level, or 'auto'"
-                )
+        several = isinstance(self.regressor, nn.ModuleList)
+        if several and len(pairs) != len(self.regressor):  # type: ignore
+            raise ValueError(
+                f'FitNetLoss: {len(pairs)} levels, but '
+                f'{len(self.regressor)} student_channels and '  # type: ignore
+                "teacher_channels; give one number per level, or 'auto'"
+            )
         return super().terms(pairs)
 
     def pair_loss(
@@ -106,7 +105,8 @@ class FitNetLoss(FeaturePairLoss):
                 f'FitNetLoss: student features {tuple(student.shape)}, '
                 f'teacher features {tuple(teacher.shape)} differ; set '
                 'student_channels and teacher_channels (and student_size, '
-                'teacher_size) for a regressor between them'
+                'teacher_size) for a regressor between them, '
+                "e.g. student_channels='auto', teacher_channels='auto'"
             )
         return functional.mse_loss(student, teacher)
 
@@ -149,7 +149,8 @@ def levels(
         raise ValueError(
             f'FitNetLoss: channels (student, teacher) {tuple(channels)} and '
             f'sizes {tuple(sizes)} are not equally many; give one number per '
-            "level on both sides, or 'auto'"
+            'level on both sides, and tap equally many levels, by index, '
+            "e.g. 'neck[{0,1,2}]'"
         )
     columns = given + [[None] * counts.pop()] * (4 - len(given))
-    return list(zip(*columns, strict=True))  # type: ignore[arg-type]
+    return list(zip(*columns, strict=True))

@@ -117,7 +117,9 @@ def test_half_precision_is_computed_in_float32() -> None:
         ((2, 3, 4, 4), (4, 3, 4, 4), 'numbers of images differ'),
     ],
 )
-def test_maps_that_do_not_fit(student: Any, teacher: Any, message: str) -> None:
+def test_maps_that_do_not_fit(
+    student: Any, teacher: Any, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         PKDLoss()(torch.randn(student), torch.randn(teacher))
 
