@@ -1,6 +1,7 @@
 # People of 449 images of COCO 2017 (215 / 234), small enough for one CPU
 # core: the long side has 256 pixels. Images without people stay, as
 # background.
+num_classes = 1
 dataset_type = 'CocoDataset'
 data_root = '{{$MMKD_DATA:data}}/coco_small/'
 metainfo = dict(classes=('person',), palette=[(220, 20, 60)])
