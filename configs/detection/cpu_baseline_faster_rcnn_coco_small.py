@@ -3,7 +3,7 @@
 _base_ = [
     '../_base_/datasets/coco_small_256.py',
     '../_base_/models/faster_rcnn_r18_narrow.py',
-    '../_base_/schedules/cpu_det_600.py',
+    '../_base_/schedules/cpu_det_400.py',
     '../_base_/det_runtime.py',
 ]
 model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))

@@ -1,6 +1,5 @@
 # People of 449 images of COCO 2017 (215 / 234), small enough for one CPU
-# core: the long side has 256 pixels. Images without people stay, as
-# background.
+# core: the long side has 256 pixels. Training takes the images with people.
 num_classes = 1
 dataset_type = 'CocoDataset'
 data_root = '{{$MMKD_DATA:data}}/coco_small/'
@@ -39,6 +38,7 @@ train_dataloader = dict(
         ann_file='annotations/instances_train2017.json',
         data_prefix=dict(img='train2017/'),
         metainfo=metainfo,
+        filter_cfg=dict(filter_empty_gt=True, min_size=16),
         pipeline=train_pipeline,
     ),
 )

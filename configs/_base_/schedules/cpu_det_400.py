@@ -1,9 +1,9 @@
 # Short schedule for one CPU core.
-max_iters = 600
-val_interval = 150
+max_iters = 400
+val_interval = 200
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=0.001, weight_decay=0.0001),
+    optimizer=dict(type='AdamW', lr=0.0005, weight_decay=0.0001),
     clip_grad=dict(max_norm=10.0),
 )
 param_scheduler = [
