@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from torch.nn import functional
 from mmkd.inputs import image_samples
 from mmkd.models.losses import PKDLoss
 from tests.support.other_networks import faster_rcnn, retinanet
+from tests.support.toy_runner import Diary, Interruption, make_runner
 
 AUTO = dict(student_channels='auto', teacher_channels='auto')
 FITNET = dict(type='mmkd.FitNetLoss', **AUTO)
@@ -190,3 +192,33 @@ def test_what_fits(make: Any, loss: Any, tap: str) -> None:
 
 def test_other_classes_do_not_matter_for_the_pyramid(make: Any) -> None:
     assert make(PKD, teacher=lambda: with_classes(80)).rehearse()
+
+
+@pytest.mark.slow
+def test_a_resumed_run_equals_a_straight_one(
+    checkpoint: Any, tmp_path: Path
+) -> None:
+    teacher = wide()
+    cfg = dict(
+        type='mmkd.OfflineDistiller',
+        student=retinanet(4),
+        teacher=dict(config=teacher, checkpoint=checkpoint(teacher)),
+        taps=dict(maps='neck'),
+        losses=dict(kd=dict(FITNET, on='maps')),
+    )
+    parts = str(tmp_path / 'parts')
+    straight = make_runner(str(tmp_path / 'one'), cfg, 'detection', steps=4)
+    straight.train()
+    with pytest.raises(Interruption):
+        make_runner(
+            *(parts, cfg, 'detection'),
+            steps=4,
+            save_every=2,
+            diary=Diary(stop_after=2),
+        ).train()
+    resumed = make_runner(parts, cfg, 'detection', steps=4, resume=True)
+    resumed.train()
+    two = resumed.model.state_dict()
+    assert any(key.startswith('losses.kd.regressor.4') for key in two)
+    for key, value in straight.model.state_dict().items():
+        assert torch.equal(value, two[key]), key
