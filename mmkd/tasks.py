@@ -92,6 +92,26 @@ def class_dim(
     return None
 
 
+def anchors_of(network: nn.Module, path: str) -> int:
+    """Return how many anchors' scores the channels of a tap hold.
+
+    Args:
+        network: a detector.
+        path: of the tapped module.
+
+    Returns:
+        1 where there are no anchors, or one.
+    """
+    key, _, module = path.partition('.')
+    head: Any = getattr(network, key, None)
+    if not module or not hasattr(head, 'cls_out_channels'):
+        return 1
+    anchors = getattr(head, 'num_base_priors', 1)
+    layer = getattr(head, module, None)
+    channels = getattr(layer, 'out_channels', None)
+    return anchors if channels == anchors * head.cls_out_channels else 1
+
+
 def common_classes(networks: Sequence[nn.Module]) -> int | None:
     """Return the number of classes that all networks have.
 

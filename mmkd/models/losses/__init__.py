@@ -30,6 +30,7 @@ from mmkd.models.losses.nst_loss import NSTLoss
 from mmkd.models.losses.ofd_loss import OFDLoss
 from mmkd.models.losses.pixel_region_memory_loss import PixelRegionMemoryLoss
 from mmkd.models.losses.pixelwise_kl_loss import PixelwiseKLLoss
+from mmkd.models.losses.pkd_loss import PKDLoss
 from mmkd.models.losses.pkt_loss import PKTLoss
 from mmkd.models.losses.review_kd_loss import ReviewKDLoss
 from mmkd.models.losses.rkd_loss import RKDLoss
@@ -62,6 +63,7 @@ __all__ = [
     'MiniBatchPixelRelationLoss',
     'MoCoMutualContrastiveLoss',
     'MutualContrastiveLoss',
+    'PKDLoss',
     'PKTLoss',
     'ParaphraserLoss',
     'PixelRegionMemoryLoss',
