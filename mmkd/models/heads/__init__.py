@@ -4,6 +4,7 @@ from mmkd.models.heads.batch_norm_margins import BatchNormMargins
 from mmkd.models.heads.context_block import ContextBlock
 from mmkd.models.heads.contrastive_embedding import ContrastiveEmbedding
 from mmkd.models.heads.embedding_mlp import EmbeddingMLP
+from mmkd.models.heads.embedding_projection import EmbeddingProjection
 from mmkd.models.heads.hierarchical_branches import HierarchicalBranches
 from mmkd.models.heads.projection_head import ProjectionHead
 
@@ -12,6 +13,7 @@ __all__ = [
     'ContextBlock',
     'ContrastiveEmbedding',
     'EmbeddingMLP',
+    'EmbeddingProjection',
     'HierarchicalBranches',
     'ProjectionHead',
 ]

@@ -14,6 +14,7 @@ from mmkd.models.losses.logit_ensemble_kd_loss import LogitEnsembleKDLoss
 from mmkd.models.losses.memory_mutual_contrastive_loss import (
     MemoryMutualContrastiveLoss,
 )
+from mmkd.models.losses.memory_nce_loss import MemoryNCELoss
 from mmkd.models.losses.minibatch_pixel_relation_loss import (
     MiniBatchPixelRelationLoss,
 )
@@ -51,6 +52,7 @@ __all__ = [
     'KLDivLoss',
     'LogitEnsembleKDLoss',
     'MemoryMutualContrastiveLoss',
+    'MemoryNCELoss',
     'MiniBatchPixelRelationLoss',
     'MoCoMutualContrastiveLoss',
     'MutualContrastiveLoss',
