@@ -4,6 +4,7 @@ Those that need a task repository are not imported here.
 """
 
 from mmkd.models.backbones.cifar_backbone import CIFARBackbone
+from mmkd.models.backbones.cifar_densenet import CIFARDenseNet
 from mmkd.models.backbones.cifar_mobilenet_v2 import CIFARMobileNetV2
 from mmkd.models.backbones.cifar_resnet import CIFARResNet
 from mmkd.models.backbones.cifar_shufflenet_v1 import CIFARShuffleNetV1
@@ -14,6 +15,7 @@ from mmkd.models.backbones.hcgnet import HCGNet
 
 __all__ = [
     'CIFARBackbone',
+    'CIFARDenseNet',
     'CIFARMobileNetV2',
     'CIFARResNet',
     'CIFARShuffleNetV1',

@@ -8,6 +8,7 @@ from torch import nn
 
 from mmkd.models.backbones import (
     CIFARVGG,
+    CIFARDenseNet,
     CIFARMobileNetV2,
     CIFARResNet,
     CIFARShuffleNetV2,
@@ -128,6 +129,7 @@ def test_wrong_resnet(kwargs: dict, message: str) -> None:
             lambda: CIFARShuffleNetV2(1.0, stem_kernel_size=5),
             'stem_kernel_size=5.*1, 3',
         ),
+        (lambda: CIFARDenseNet((6, 6)), 'num_units=.*three positive'),
         (lambda: HCGNet('A3'), "arch='A3'.*'A1', 'A2'"),
     ],
 )
@@ -192,3 +194,17 @@ def test_shufflenet_v2_equals_mmpretrain_behind_the_stem() -> None:
             wanted = stage(x)
             torch.testing.assert_close(mine(x), wanted)
         x = wanted
+
+
+def test_densenet_units_add_channels_to_their_input() -> None:
+    net = CIFARDenseNet((2, 1, 1), growth=3).eval()
+    assert net.stage_channels == (6, 4, 7)
+    x = net.conv1(torch.randn(2, 3, 32, 32))
+    unit, _, transition, pool = net.layer1
+    added = unit(x)
+    assert torch.equal(added[:, :6], x) and added.shape[1] == 9
+    assert pool(transition(torch.cat((added, x[:, :3]), 1))).shape == (
+        *(2, 6),
+        *(16, 16),
+    )
+    assert transition[2].kernel_size == (1, 1)
