@@ -10,7 +10,9 @@ optim_wrapper = dict(optimizer=dict(lr=0.05))
 model = dict(
     _delete_=True,
     cohort=dict(
-        type='mmkd.Cohort', peers=[_base_.model] * 4, shared=['stem', 'stage1']
+        type='mmkd.Cohort',
+        peers=[_base_.model] * 4,
+        shared=['stem', 'stage1'],
     ),
     **_base_.method,
 )

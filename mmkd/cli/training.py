@@ -7,8 +7,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmkd.checkpoints.fit import OPTION, check_load_from
-from mmkd.checkpoints.last import describe_last
-from mmkd.checkpoints.read import read_checkpoint
+from mmkd.checkpoints.last import describe_last, nonfinite_entries
+from mmkd.checkpoints.read import describe_keys, read_checkpoint
 from mmkd.engine.hooks.safe_checkpoint_hook import (
     choose_resumed,
     saved_files,
@@ -73,9 +73,13 @@ def check_start(runner: Runner) -> None:
 
 
 def check_resumed(runner: Runner) -> None:
-    """Refuse to resume from a file of another model.
+    """Refuse to resume from a file of another model, or a broken one.
 
     mmengine would only warn and go on with what fits.
+
+    Raises:
+        ValueError: entries that do not fit, or weights, banks or queues
+            that are not finite.
     """
     if not getattr(runner, '_resume', False):
         return
@@ -94,6 +98,14 @@ def check_resumed(runner: Runner) -> None:
             f'--resume {path}: {len(wrong)} entries do not fit the model of '
             f'the config ({", ".join(wrong[:3])}, ...); resume with the '
             'config of that run, or start anew in another --work-dir'
+        )
+    bad = nonfinite_entries(saved)
+    if bad:
+        raise ValueError(
+            f'--resume {path}: {describe_keys(bad, 3)} of the file hold '
+            'numbers that are not finite, from which no training goes on; '
+            'give an earlier checkpoint (--resume FILE), or start anew in '
+            'another --work-dir'
         )
 
 

@@ -1,7 +1,7 @@
 # MCL-OKD on the first 80 classes; the other 20 are new to few-shot evaluation:
 #   tools/few_shot_eval.py THIS_CONFIG CHECKPOINT \
 #       configs/_base_/datasets/cifar100.py --classes 80-99
-_base_ = 'cpu_mcl_okd_resnet8_5e_cifar100.py'
+_base_ = 'cpu_mcl_okd_resnet8_3e_cifar100.py'
 num_classes = 80
 peer = _base_.model.cohort.peers[0]
 peer.head.num_classes = num_classes

@@ -1,6 +1,6 @@
 # MCL-OKD, four branches; weights as published, the schedule of the baseline.
 _base_ = [
-    'cpu_baseline_resnet8_5e_cifar100.py',
+    'cpu_baseline_resnet8_3e_cifar100.py',
     '../_base_/methods/mcl_okd.py',
 ]
 model = dict(
