@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +39,10 @@ def fault(path: Path) -> str | None:
         weights = read_checkpoint(path)['state_dict']
     except (ValueError, OSError) as error:
         return str(error)
-    bad = nonfinite_entries(weights)
+    bad = [name for name, value in weights.items() if not _usable(name, value)]
     if bad:
         return f'{path} holds what is not finite: {describe_keys(bad, 3)}'
     return None
-
-
-def nonfinite_entries(weights: Mapping[str, Any]) -> list[str]:
-    """Return the names of weights, banks and queues that are not finite."""
-    return [
-        name for name, value in weights.items() if not _usable(name, value)
-    ]
 
 
 def _usable(name: str, value: Any) -> bool:
