@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'mcl_okd'
 #: name in the golden file -> config, K
 PUBLISHED = dict(
-    densenetd40k12=('densenet_cifar100', 256),
+    densenetd40k12=('densenet_40_12_cifar100', 256),
     resnet32=('resnet32_cifar100', 256),
     resnet110=('resnet110_cifar100', 256),
     vgg16=('vgg16_cifar100', 16384),
@@ -123,3 +123,20 @@ def test_imagenet_starts_as_torchvision_does():
     for loader in (config.train_dataloader, config.val_dataloader):
         load, resize, *_ = loader.dataset.pipeline
         assert load.imdecode_backend == resize.backend == 'pillow'
+
+
+def test_densenet_starts_from_fan_in():
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        network = MODELS.build(
+            Config.fromfile(
+                ROOT
+                / 'configs/dml/dml_baseline_densenet_40_12_cosine_cifar100.py'
+            ).model
+        )
+    network.init_weights()
+    conv = network.backbone.layer3[0].conv1
+    expected = (2 / conv.in_channels) ** 0.5
+    assert conv.weight.std().item() == pytest.approx(expected, rel=0.06)
+    head = network.head.fc
+    assert not head.bias.any()
+    assert head.weight.abs().max() <= head.in_features**-0.5

@@ -120,6 +120,8 @@ def test_wrong_resnet(kwargs: dict, message: str) -> None:
     [
         (lambda: CIFARWideResNet(20), r'depth=20 is no 6n \+ 4.*16, 22, 28'),
         (lambda: CIFARWideResNet(16, 0), 'widen_factor=0 must be positive'),
+        (lambda: CIFARDenseNet(20), r'depth=20 is no 6n \+ 4.*40, 100, 190'),
+        (lambda: CIFARDenseNet(40, 0), 'growth_rate=0 and .* be positive'),
         (lambda: CIFARVGG(12), 'depth=12.*8, 11, 13, 16, 19'),
         (lambda: CIFARVGG(13, num_pools=2), 'num_pools=2.*3, 4, 5'),
         (lambda: CIFARMobileNetV2(stem_stride=3), 'stem_stride=3.*1, 2'),
@@ -129,7 +131,6 @@ def test_wrong_resnet(kwargs: dict, message: str) -> None:
             lambda: CIFARShuffleNetV2(1.0, stem_kernel_size=5),
             'stem_kernel_size=5.*1, 3',
         ),
-        (lambda: CIFARDenseNet((6, 6)), 'num_units=.*three positive'),
         (lambda: HCGNet('A3'), "arch='A3'.*'A1', 'A2'"),
     ],
 )
@@ -194,17 +195,3 @@ def test_shufflenet_v2_equals_mmpretrain_behind_the_stem() -> None:
             wanted = stage(x)
             torch.testing.assert_close(mine(x), wanted)
         x = wanted
-
-
-def test_densenet_units_add_channels_to_their_input() -> None:
-    net = CIFARDenseNet((2, 1, 1), growth=3).eval()
-    assert net.stage_channels == (6, 4, 7)
-    x = net.conv1(torch.randn(2, 3, 32, 32))
-    unit, _, transition, pool = net.layer1
-    added = unit(x)
-    assert torch.equal(added[:, :6], x) and added.shape[1] == 9
-    assert pool(transition(torch.cat((added, x[:, :3]), 1))).shape == (
-        *(2, 6),
-        *(16, 16),
-    )
-    assert transition[2].kernel_size == (1, 1)
