@@ -36,6 +36,7 @@ from torch import nn  # noqa: E402
 from benchmarks.cases.distillers import (  # noqa: E402
     build_distiller,
     load_batch,
+    tell_classes,
     train_alone,
     unpad,
 )
@@ -88,6 +89,7 @@ def benchmark(config: Config, args: argparse.Namespace) -> dict[str, Any]:
     if args.input_shape is not None:
         unpad([distiller, network], args.input_shape[1:])
     batch = load_batch(config, args.batch_size, args.input_shape)
+    tell_classes(distiller, batch)
     models = dict(
         alone=train_alone(network),
         distiller=distiller,

@@ -21,6 +21,9 @@ from mmkd.models.exchanges.loss_exchange import LossExchange
 from mmkd.models.exchanges.memory_mutual_contrastive_exchange import (
     MemoryMutualContrastiveExchange,
 )
+from mmkd.models.exchanges.multi_view_contrast_exchange import (
+    MultiViewContrastExchange,
+)
 from mmkd.models.exchanges.mutual_contrastive_exchange import (
     MutualContrastiveExchange,
 )
@@ -46,6 +49,7 @@ __all__ = [
     'LogitEnsembleExchange',
     'LossExchange',
     'MemoryMutualContrastiveExchange',
+    'MultiViewContrastExchange',
     'MutualContrastiveExchange',
     'MutualExchange',
     'OnlineEnsembleExchange',

@@ -124,21 +124,8 @@ class MemoryMutualContrastiveExchange(Exchange):
         positives, negatives = self.contrast_indices(index)
         if self._checks_left > 0:
             self._checks_left -= 1
-            self._compare_classes(self.contrast_indices.classes[index], batch)
+            self.contrast_indices.compare(
+                'MemoryMutualContrastiveExchange', index, batch['labels']
+            )
         embeddings = [peer[self.main_role] for peer in peers]
         return self.loss(embeddings, positives, negatives)
-
-    def _compare_classes(self, classes: torch.Tensor, batch: Batch) -> None:
-        """Look whether pairs of the batch agree on being of one class."""
-        labels = batch['labels']
-        same = labels[:, None] == labels
-        wrong = (same != (classes[:, None] == classes)).any(1).nonzero()
-        if len(wrong):
-            row = int(wrong[0])
-            raise ValueError(
-                f'MemoryMutualContrastiveExchange: sample_idx='
-                f'{int(batch["sample_idx"][row])} of the batch has label '
-                f'{int(labels[row])}, the data set says otherwise: the '
-                'indices count a part of the set; concatenate data sets by '
-                "type='mmkd.IndexedConcatDataset'"
-            )

@@ -4,6 +4,7 @@ from mmkd.models.heads.batch_norm_margins import BatchNormMargins
 from mmkd.models.heads.context_block import ContextBlock
 from mmkd.models.heads.contrastive_embedding import ContrastiveEmbedding
 from mmkd.models.heads.embedding_mlp import EmbeddingMLP
+from mmkd.models.heads.embedding_projection import EmbeddingProjection
 from mmkd.models.heads.feature_fusion_head import FeatureFusionHead
 from mmkd.models.heads.feature_map_discriminator import (
     FeatureMapDiscriminator,
@@ -19,6 +20,7 @@ __all__ = [
     'EmbeddingMLP',
     'FeatureFusionHead',
     'FeatureMapDiscriminator',
+    'EmbeddingProjection',
     'HierarchicalBranches',
     'PeerEnsembleHead',
     'ProjectionHead',

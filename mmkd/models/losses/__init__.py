@@ -19,6 +19,7 @@ from mmkd.models.losses.lsgan_loss import (
 from mmkd.models.losses.memory_mutual_contrastive_loss import (
     MemoryMutualContrastiveLoss,
 )
+from mmkd.models.losses.memory_nce_loss import MemoryNCELoss
 from mmkd.models.losses.minibatch_pixel_relation_loss import (
     MiniBatchPixelRelationLoss,
 )
@@ -60,6 +61,7 @@ __all__ = [
     'LSGANGeneratorLoss',
     'LogitEnsembleKDLoss',
     'MemoryMutualContrastiveLoss',
+    'MemoryNCELoss',
     'MiniBatchPixelRelationLoss',
     'MoCoMutualContrastiveLoss',
     'MutualContrastiveLoss',
