@@ -120,6 +120,15 @@ def main_head(network: nn.Module) -> Any:
     return None
 
 
+def has_own_loss(network: nn.Module) -> bool:
+    """Return whether a network has a head, and so losses of its own.
+
+    An ``ImageClassifier`` without one is an encoder, for learning without
+    labels.
+    """
+    return bool(getattr(network, 'with_head', True))
+
+
 # -- labels ------------------------------------------------------------------
 
 
