@@ -129,6 +129,20 @@ def has_own_loss(network: nn.Module) -> bool:
     return bool(getattr(network, 'with_head', True))
 
 
+def require_head(network: nn.Module) -> None:
+    """Refuse to ask an encoder for predictions.
+
+    Raises:
+        ValueError: the network has no head.
+    """
+    if not has_own_loss(network):
+        raise ValueError(
+            f'the {type(network).__name__} has no head, so it predicts '
+            'nothing: remove val_dataloader, val_cfg and val_evaluator (and '
+            'the test ones), and judge its features by tools/linear_eval.py'
+        )
+
+
 # -- labels ------------------------------------------------------------------
 
 
