@@ -140,6 +140,29 @@ def main_head(network: nn.Module) -> Any:
     return None
 
 
+def has_own_loss(network: nn.Module) -> bool:
+    """Return whether a network has a head, and so losses of its own.
+
+    An ``ImageClassifier`` without one is an encoder, for learning without
+    labels.
+    """
+    return bool(getattr(network, 'with_head', True))
+
+
+def require_head(network: nn.Module) -> None:
+    """Refuse to ask an encoder for predictions.
+
+    Raises:
+        ValueError: the network has no head.
+    """
+    if not has_own_loss(network):
+        raise ValueError(
+            f'the {type(network).__name__} has no head, so it predicts '
+            'nothing: remove val_dataloader, val_cfg and val_evaluator (and '
+            'the test ones), and judge its features by tools/linear_eval.py'
+        )
+
+
 # -- labels ------------------------------------------------------------------
 
 

@@ -23,7 +23,7 @@ from mmkd.models.distillers.phases import (
 )
 from mmkd.models.distillers.run import Observation, Run
 from mmkd.models.distillers.sample_index import SampleIndex
-from mmkd.tasks import check_class_labels
+from mmkd.tasks import check_class_labels, require_head
 from mmkd.utils.indices import FirstGpuBatches
 
 
@@ -143,6 +143,8 @@ class BaseDistiller(Assembled):
         """
         if mode == 'loss':
             return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            require_head(self.deployed)
         return self.deployed(inputs, data_samples, mode=mode)
 
     def loss(self, inputs: Any, data_samples: list | None) -> dict:

@@ -40,6 +40,7 @@ from mmkd.models.distillers.views import (
 from mmkd.models.distillers.wiring import Wiring, wire_peers
 from mmkd.models.exchanges.transfer import CohortSpec
 from mmkd.registry import MODELS
+from mmkd.tasks import has_own_loss
 
 
 @MODELS.register_module()
@@ -339,6 +340,7 @@ class OnlineDistiller(DeploysPeers):
         classifier, ``'ensemble'``) -> data sample.
         """
         every = self.evaluate_peers or self.deployment.auxiliary
+        every = every and has_own_loss(self.cohort[0])
         if mode == 'predict' and data_samples is not None and every:
             found = predict_all(
                 self.peers,
