@@ -1,6 +1,7 @@
 """Losses: pure tensors in, scalars out."""
 
 from mmkd.models.losses.ab_loss import ABLoss
+from mmkd.models.losses.aggregated_logit_kd_loss import AggregatedLogitKDLoss
 from mmkd.models.losses.at_loss import ATLoss
 from mmkd.models.losses.cc_loss import CCLoss
 from mmkd.models.losses.crd_loss import CRDLoss
@@ -10,7 +11,13 @@ from mmkd.models.losses.fsp_loss import FSPLoss
 from mmkd.models.losses.ft_loss import FTLoss, ParaphraserLoss
 from mmkd.models.losses.joint_label_loss import JointLabelLoss
 from mmkd.models.losses.kl_div_loss import KLDivLoss
+from mmkd.models.losses.layerwise_mutual_contrastive_loss import (
+    LayerwiseMutualContrastiveLoss,
+)
 from mmkd.models.losses.logit_ensemble_kd_loss import LogitEnsembleKDLoss
+from mmkd.models.losses.memory_layerwise_mutual_contrastive_loss import (
+    MemoryLayerwiseMutualContrastiveLoss,
+)
 from mmkd.models.losses.memory_mutual_contrastive_loss import (
     MemoryMutualContrastiveLoss,
 )
@@ -43,13 +50,16 @@ __all__ = [
     'CRDLoss',
     'ABLoss',
     'ATLoss',
+    'AggregatedLogitKDLoss',
     'CCLoss',
     'FSPLoss',
     'FTLoss',
     'FitNetLoss',
     'JointLabelLoss',
     'KLDivLoss',
+    'LayerwiseMutualContrastiveLoss',
     'LogitEnsembleKDLoss',
+    'MemoryLayerwiseMutualContrastiveLoss',
     'MemoryMutualContrastiveLoss',
     'MiniBatchPixelRelationLoss',
     'MoCoMutualContrastiveLoss',
