@@ -141,7 +141,5 @@ def unrolled_meta_gradient(
         for k, (p, g) in enumerate(zip(points, grads, strict=True)):
             g = torch.zeros_like(p) if g is None else g
             buffers[k] = momentum * buffers[k] + g + weight_decay * p
-        points = [
-            p - lr * v for p, v in zip(points, buffers, strict=True)
-        ]
+        points = [p - lr * v for p, v in zip(points, buffers, strict=True)]
     return torch.autograd.grad(outer(points), phi)

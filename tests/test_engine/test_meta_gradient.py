@@ -264,8 +264,6 @@ def test_parameters_are_put_back_after_an_error(problem):
         return problem.outer()
 
     with pytest.raises(RuntimeError, match='interrupted'):
-        meta_gradient(
-            problem.inner, outer, problem.virtual(0.1), problem.phi
-        )
+        meta_gradient(problem.inner, outer, problem.virtual(0.1), problem.phi)
     for p, start in zip(problem.theta, before, strict=True):
         assert torch.equal(p, start)

@@ -10,6 +10,10 @@ from mmkd.models.exchanges.hierarchical_mutual_exchange import (
 from mmkd.models.exchanges.knowledge_collaboration_exchange import (
     KnowledgeCollaborationExchange,
 )
+from mmkd.models.exchanges.layerwise_mutual_contrastive_exchange import (
+    LayerwiseMutualContrastiveExchange,
+    MemoryLayerwiseMutualContrastiveExchange,
+)
 from mmkd.models.exchanges.logit_ensemble_exchange import LogitEnsembleExchange
 from mmkd.models.exchanges.loss_exchange import LossExchange
 from mmkd.models.exchanges.memory_mutual_contrastive_exchange import (
@@ -29,8 +33,10 @@ __all__ = [
     'GatedEnsembleExchange',
     'HierarchicalMutualExchange',
     'KnowledgeCollaborationExchange',
+    'LayerwiseMutualContrastiveExchange',
     'LogitEnsembleExchange',
     'LossExchange',
+    'MemoryLayerwiseMutualContrastiveExchange',
     'MemoryMutualContrastiveExchange',
     'MutualContrastiveExchange',
     'MutualExchange',

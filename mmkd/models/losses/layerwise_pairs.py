@@ -105,13 +105,11 @@ def pair_weights_from_list(
             'row for each'
         )
     shape = (num_peers, num_stages, num_peers, num_stages, weights.shape[1])
-    index = [torch.tensor(part, device=weights.device) for part in zip(*pairs)]
+    index = torch.tensor(pairs, device=weights.device).unbind(1)
     return weights.new_zeros(shape).index_put(index, weights)
 
 
-def pairwise_kl(
-    students: torch.Tensor, targets: torch.Tensor
-) -> torch.Tensor:
+def pairwise_kl(students: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Return KL(target f || student e) for all pairs, by one product.
 
     Args:

@@ -107,7 +107,8 @@ def test_published_imagenet_sizes(
         dict(type='mmpretrain.VGG', depth=11, norm_cfg=dict(type='BN')),
         dict(type='mmpretrain.SwinTransformer', arch='tiny', img_size=32,
              window_size=1, patch_size=2, out_indices=(3,)),
-        dict(type='mmpretrain.ConvNeXt', arch='atto', gap_before_final_norm=False),
+        dict(type='mmpretrain.ConvNeXt', arch='atto',
+             gap_before_final_norm=False),
     ],
 )  # fmt: skip
 def test_any_backbone_whose_stages_are_known(config):

@@ -93,16 +93,12 @@ def test_matching_weights():
     assert (across >= low).all() and (across <= high).all()
     p = torch.nn.functional.normalize(network.projections[0][1](feats[0][1]))
     q = torch.nn.functional.normalize(network.projections[1][0](feats[1][0]))
-    torch.testing.assert_close(
-        weights[0, 1, 1, 0], (p * q).sum(1).sigmoid()
-    )
+    torch.testing.assert_close(weights[0, 1, 1, 0], (p * q).sum(1).sigmoid())
 
 
 def test_equal_layers_match_best_and_sizes():
     network = LayerMatchingNetwork(4, num_stages=1, num_peers=2)
-    network.projections[1].load_state_dict(
-        network.projections[0].state_dict()
-    )
+    network.projections[1].load_state_dict(network.projections[0].state_dict())
     feats = torch.randn(1, 1, 3, 4).expand(2, 1, 3, 4)
     weights = network(feats)
     torch.testing.assert_close(

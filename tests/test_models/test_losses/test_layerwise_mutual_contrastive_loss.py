@@ -64,7 +64,8 @@ def test_golden_pair(golden, dtype):
         assert value.dtype == dtype
         assert value.item() == pytest.approx(case[f'loss_{term}'], rel=rtol)
         grads = torch.autograd.grad(value, [*raw, weight], retain_graph=True)
-        for name, grad in zip(('raw_a', 'raw_b', 'weight'), grads):
+        names = ('raw_a', 'raw_b', 'weight')
+        for name, grad in zip(names, grads, strict=True):
             assert_near(grad, case[f'grad_{term}_wrt_{name}'], grad_rtol)
 
 
@@ -72,10 +73,7 @@ def golden_cohort(case, dtype):
     """Features, embedding heads and matching network of a golden case."""
     n, s = int(case['num_nets']), int(case['num_stages'])
     feats = [
-        [
-            torch.tensor(case[f'feature_{i}_{j}'], dtype=dtype)
-            for j in range(s)
-        ]
+        [torch.tensor(case[f'feature_{i}_{j}'], dtype=dtype) for j in range(s)]
         for i in range(n)
     ]
     matching = LayerMatchingNetwork(
@@ -149,12 +147,10 @@ def test_golden_cohort_with_heads_and_matching(golden, dtype):
 def test_equals_the_pair_loop_with_unequal_weights(exclude):
     embeds = unit(3, 2, 8, 5).requires_grad_()
     weights = random_weights(3, 2, 8).requires_grad_()
-    ours = LayerwiseMutualContrastiveLoss(
-        soft_exclude_self=exclude, **UNIT
-    )(embeds, LABELS, weights)
-    slow = lmcl.batch_terms(
-        embeds, LABELS, weights, soft_exclude_self=exclude
+    ours = LayerwiseMutualContrastiveLoss(soft_exclude_self=exclude, **UNIT)(
+        embeds, LABELS, weights
     )
+    slow = lmcl.batch_terms(embeds, LABELS, weights, soft_exclude_self=exclude)
     other = torch.eye(3)[:, None, :, None, None] == 0
     for term, value in ours.items():
         torch.testing.assert_close(value, slow[term], rtol=1e-11, atol=0)
@@ -168,9 +164,9 @@ def test_equals_the_pair_loop_with_unequal_weights(exclude):
             torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-11)
     # weights inside a peer are not read
     changed = torch.where(other, weights, 7.0)
-    again = LayerwiseMutualContrastiveLoss(
-        soft_exclude_self=exclude, **UNIT
-    )(embeds, LABELS, changed)
+    again = LayerwiseMutualContrastiveLoss(soft_exclude_self=exclude, **UNIT)(
+        embeds, LABELS, changed
+    )
     torch.testing.assert_close(again, ours)
 
 
