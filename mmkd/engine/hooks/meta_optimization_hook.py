@@ -106,19 +106,37 @@ class MetaOptimizationHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Find the matching network; build or restore its optimizer."""
         model = unwrapped(runner.model)
-        self.part = _matching_part(model)
         wrapper = _main_wrapper(runner)
-        _require_exact(wrapper, self.part.exchange)
-        require_twice_differentiable(model, _OWNER)
-        phi = list(self.part.exchange.matching.parameters())
-        broadcast_from_first([p.data for p in phi])
-        lr = wrapper.optimizer.param_groups[0]['lr']
-        self.optimizer = torch.optim.SGD(phi, **{'lr': lr, **self.settings})
-        if self._saved is not None:
-            self.optimizer.load_state_dict(self._saved)
+        _require_every_step(wrapper)
+        self.attach(model, wrapper.optimizer.param_groups[0]['lr'])
         self._handle = model.data_preprocessor.register_forward_hook(
             self._keep_batch
         )
+
+    def attach(self, model: Any, lr: float) -> None:
+        """Find the matching network of ``model``; build its optimizer.
+
+        Args:
+            model: the distiller, not wrapped.
+            lr: of phi, unless ``meta_optimizer`` says another.
+
+        Raises:
+            TypeError, ValueError: see the class.
+        """
+        self.part = _matching_part(model)
+        exchange = self.part.exchange
+        if get_world_size() > 1 and getattr(exchange.loss, 'gather', False):
+            raise ValueError(
+                f'{_OWNER}: exchange.loss.gather=True contrasts over all '
+                'processes, but the virtual steps of a process are its own; '
+                'set gather=False, or remove the hook'
+            )
+        require_twice_differentiable(model, _OWNER)
+        phi = list(exchange.matching.parameters())
+        broadcast_from_first([p.data for p in phi])
+        self.optimizer = torch.optim.SGD(phi, **{'lr': lr, **self.settings})
+        if self._saved is not None:
+            self.optimizer.load_state_dict(self._saved)
 
     def after_train(self, runner: Runner) -> None:
         """Let go of the model."""
@@ -335,11 +353,11 @@ def _main_wrapper(runner: Runner) -> Any:
     )
 
 
-def _require_exact(wrapper: Any, exchange: Any) -> None:
-    """Refuse settings with which the virtual steps are not those of a run.
+def _require_every_step(wrapper: Any) -> None:
+    """Refuse gradient accumulation.
 
     Raises:
-        ValueError: names the setting.
+        ValueError: a virtual step on one batch is no step of such a run.
     """
     counts = getattr(wrapper, '_accumulative_counts', 1)
     if counts > 1:
@@ -347,10 +365,4 @@ def _require_exact(wrapper: Any, exchange: Any) -> None:
             f'{_OWNER}: optim_wrapper.accumulative_counts={counts}: a '
             'virtual step on one batch is no step of this run; set '
             'accumulative_counts=1 (and a larger batch), or remove the hook'
-        )
-    if get_world_size() > 1 and getattr(exchange.loss, 'gather', False):
-        raise ValueError(
-            f'{_OWNER}: exchange.loss.gather=True contrasts over all '
-            'processes, but the virtual steps of a process are its own; set '
-            'gather=False, or remove the hook'
         )
