@@ -21,7 +21,7 @@ from mmkd.models.distillers.rehearsal import Rehearsal
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.run import Observation, Run
 from mmkd.models.distillers.teacher import Teacher, build_teacher
-from mmkd.models.distillers.views import ViewMaker, view_of
+from mmkd.models.distillers.views import View, ViewMaker, view_of
 from mmkd.models.distillers.wiring import Wiring, wire_sides
 from mmkd.networks import build_network, freeze, network_dict
 from mmkd.preprocessors import image_channels, replace_preprocessor
@@ -326,13 +326,7 @@ class OfflineDistiller(BaseDistiller):
         }
         student = self.roles[0]
         losses, tensors[student.label] = student.learn(view, data_samples)
-        batch = Batch(
-            data_samples,
-            images.device,
-            view.labels,
-            self.student,
-            self.sample_index,
-        )
+        batch = self._batch(data_samples, view)
         return Run(losses, tensors, batch, view.images)
 
     def _observe_others(
@@ -362,7 +356,18 @@ class OfflineDistiller(BaseDistiller):
         outputs, tensors = {student.label: output}, {student.label: found}
         for role, output, found in self._observe_others(inputs, images, views):
             outputs[role.label], tensors[role.label] = output, found
-        return Observation(outputs, tensors, view.labels)
+        batch = self._batch(data_samples, view)
+        return Observation(outputs, tensors, view.labels, batch)
+
+    def _batch(self, data_samples: list | None, shown: View) -> Batch:
+        """Return what losses may ask for."""
+        return Batch(
+            data_samples,
+            shown.images.device,
+            shown.labels,
+            self.student,
+            self.sample_index,
+        )
 
 
 def _require_losses(given: list[Any], specs: Sequence[TermSpec]) -> None:

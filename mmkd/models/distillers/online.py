@@ -33,6 +33,7 @@ from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.run import Observation, Run
 from mmkd.models.distillers.summary import millions
 from mmkd.models.distillers.views import (
+    View,
     ViewMaker,
     require_views,
     views_of_peers,
@@ -274,13 +275,7 @@ class OnlineDistiller(DeploysPeers):
             for role, _, found in group.observe(inputs, images, views):
                 tensors[role.label] = found
         shown = views(images[0])
-        batch = Batch(
-            data_samples,
-            images[0].device,
-            shown.labels,
-            self.cohort[0],
-            self.sample_index,
-        )
+        batch = self._batch(data_samples, shown)
         return Run(losses, tensors, batch, shown.images)
 
     def observe(
@@ -302,7 +297,19 @@ class OnlineDistiller(DeploysPeers):
         for group in self.following.values():
             for role, output, found in group.observe(inputs, images, views):
                 outputs[role.label], tensors[role.label] = output, found
-        return Observation(outputs, tensors, views(images[0]).labels)
+        shown = views(images[0])
+        batch = self._batch(data_samples, shown)
+        return Observation(outputs, tensors, shown.labels, batch)
+
+    def _batch(self, data_samples: list | None, shown: View) -> Batch:
+        """Return what exchanges may ask for, of what peer 0 is shown."""
+        return Batch(
+            data_samples,
+            shown.images.device,
+            shown.labels,
+            self.cohort[0],
+            self.sample_index,
+        )
 
     def _views_named(self) -> dict[str, int]:
         """Return the views that the config names: key -> the last one."""

@@ -6,15 +6,17 @@ from mmkd.models.exchanges.adversarial_feature_exchange import (
 from mmkd.models.exchanges.base import Exchange
 from mmkd.models.exchanges.collaborative_exchange import CollaborativeExchange
 from mmkd.models.exchanges.diverse_peers_exchange import DiversePeersExchange
-from mmkd.models.exchanges.feature_fusion_exchange import (
-    FeatureFusionExchange,
-)
+from mmkd.models.exchanges.feature_fusion_exchange import FeatureFusionExchange
 from mmkd.models.exchanges.gated_ensemble_exchange import GatedEnsembleExchange
 from mmkd.models.exchanges.hierarchical_mutual_exchange import (
     HierarchicalMutualExchange,
 )
 from mmkd.models.exchanges.knowledge_collaboration_exchange import (
     KnowledgeCollaborationExchange,
+)
+from mmkd.models.exchanges.layerwise_mutual_contrastive_exchange import (
+    LayerwiseMutualContrastiveExchange,
+    MemoryLayerwiseMutualContrastiveExchange,
 )
 from mmkd.models.exchanges.logit_ensemble_exchange import LogitEnsembleExchange
 from mmkd.models.exchanges.loss_exchange import LossExchange
@@ -46,8 +48,10 @@ __all__ = [
     'GatedEnsembleExchange',
     'HierarchicalMutualExchange',
     'KnowledgeCollaborationExchange',
+    'LayerwiseMutualContrastiveExchange',
     'LogitEnsembleExchange',
     'LossExchange',
+    'MemoryLayerwiseMutualContrastiveExchange',
     'MemoryMutualContrastiveExchange',
     'MultiViewContrastExchange',
     'MutualContrastiveExchange',

@@ -2,6 +2,7 @@
 
 from mmkd.models.losses.ab_loss import ABLoss
 from mmkd.models.losses.adapted_feature_mse_loss import AdaptedFeatureMSELoss
+from mmkd.models.losses.aggregated_logit_kd_loss import AggregatedLogitKDLoss
 from mmkd.models.losses.at_loss import ATLoss
 from mmkd.models.losses.cc_loss import CCLoss
 from mmkd.models.losses.crd_loss import CRDLoss
@@ -11,10 +12,16 @@ from mmkd.models.losses.fsp_loss import FSPLoss
 from mmkd.models.losses.ft_loss import FTLoss, ParaphraserLoss
 from mmkd.models.losses.joint_label_loss import JointLabelLoss
 from mmkd.models.losses.kl_div_loss import KLDivLoss
+from mmkd.models.losses.layerwise_mutual_contrastive_loss import (
+    LayerwiseMutualContrastiveLoss,
+)
 from mmkd.models.losses.logit_ensemble_kd_loss import LogitEnsembleKDLoss
 from mmkd.models.losses.lsgan_loss import (
     LSGANDiscriminatorLoss,
     LSGANGeneratorLoss,
+)
+from mmkd.models.losses.memory_layerwise_mutual_contrastive_loss import (
+    MemoryLayerwiseMutualContrastiveLoss,
 )
 from mmkd.models.losses.memory_mutual_contrastive_loss import (
     MemoryMutualContrastiveLoss,
@@ -41,17 +48,13 @@ from mmkd.models.losses.sskd_loss import SSKDLoss
 from mmkd.models.losses.vid_loss import VIDLoss
 
 __all__ = [
-    'SSKDLoss',
-    'RotatedMatchLoss',
-    'ReviewKDLoss',
-    'OFDLoss',
-    'NSTLoss',
-    'DKDLoss',
-    'CRDLoss',
     'ABLoss',
     'ATLoss',
     'AdaptedFeatureMSELoss',
+    'AggregatedLogitKDLoss',
     'CCLoss',
+    'CRDLoss',
+    'DKDLoss',
     'FSPLoss',
     'FTLoss',
     'FitNetLoss',
@@ -59,18 +62,25 @@ __all__ = [
     'KLDivLoss',
     'LSGANDiscriminatorLoss',
     'LSGANGeneratorLoss',
+    'LayerwiseMutualContrastiveLoss',
     'LogitEnsembleKDLoss',
+    'MemoryLayerwiseMutualContrastiveLoss',
     'MemoryMutualContrastiveLoss',
     'MemoryNCELoss',
     'MiniBatchPixelRelationLoss',
     'MoCoMutualContrastiveLoss',
     'MutualContrastiveLoss',
+    'NSTLoss',
+    'OFDLoss',
     'PKDLoss',
     'PKTLoss',
     'ParaphraserLoss',
     'PixelRegionMemoryLoss',
     'PixelwiseKLLoss',
     'RKDLoss',
+    'ReviewKDLoss',
+    'RotatedMatchLoss',
     'SPLoss',
+    'SSKDLoss',
     'VIDLoss',
 ]
