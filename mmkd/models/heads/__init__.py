@@ -6,6 +6,9 @@ from mmkd.models.heads.contrastive_embedding import ContrastiveEmbedding
 from mmkd.models.heads.embedding_mlp import EmbeddingMLP
 from mmkd.models.heads.hierarchical_branches import HierarchicalBranches
 from mmkd.models.heads.projection_head import ProjectionHead
+from mmkd.models.heads.self_attention_discriminator import (
+    SelfAttentionDiscriminator,
+)
 
 __all__ = [
     'BatchNormMargins',
@@ -14,4 +17,5 @@ __all__ = [
     'EmbeddingMLP',
     'HierarchicalBranches',
     'ProjectionHead',
+    'SelfAttentionDiscriminator',
 ]
