@@ -13,6 +13,7 @@ from torch.func import functional_call
 
 from mmkd.models.losses.precision import at_least_float32, no_autocast
 from mmkd.registry import MODELS
+from mmkd.utils.dist import broadcast_from_first
 from mmkd.utils.shapes import check_feature_maps, check_logits
 
 HINGE, WGAN = 'hinge', 'wgan-gp'
@@ -80,7 +81,8 @@ class AdversarialLoss(nn.Module):
         self.gradient_penalty = gradient_penalty
         if isinstance(discriminator, Mapping):
             discriminator = ROOT_MODELS.build(copy.deepcopy(discriminator))
-        self.judge = discriminator if discriminator_weight else None
+        self.judge: Any = discriminator if discriminator_weight else None
+        self._shared = False
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -140,6 +142,9 @@ class AdversarialLoss(nn.Module):
         logits = at_least_float32(logits)
         with no_autocast(logits):
             if self.training:
+                if not self._shared:  # wrappers may leave buffers alone
+                    broadcast_from_first(judge.buffers())
+                    self._shared = True
                 return judge(logits)
             kept = {k: v.clone() for k, v in judge.named_buffers()}
             return functional_call(judge, kept, (logits,))

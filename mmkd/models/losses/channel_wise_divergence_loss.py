@@ -84,7 +84,7 @@ class ChannelWiseDivergenceLoss(FeaturePairLoss):
         self.temperature = temperature
         self.normalizer = normalizer
         self.mode = mode
-        self.adapter: nn.Module | None = None
+        self.adapter: nn.Conv2d | None = None
         if student_channels != teacher_channels:
             self.adapter = nn.Conv2d(
                 student_channels,  # type: ignore[arg-type]
