@@ -25,6 +25,10 @@ TASK_MODULES: dict[str, tuple[str, str]] = {
         'mmkd.models.data_preprocessors.batch_augment',
         'mmpretrain',
     ),
+    'BothMeansIoUMetric': (
+        'mmkd.evaluation.both_means_iou_metric',
+        'mmseg',
+    ),
     'CIFAR10': ('mmkd.datasets.cifar', 'mmpretrain'),
     'CIFAR100': ('mmkd.datasets.cifar', 'mmpretrain'),
     'CamVidDataset': ('mmkd.datasets.camvid', 'mmseg'),

@@ -5,6 +5,7 @@ from mmkd.models.losses.adversarial_loss import AdversarialLoss
 from mmkd.models.losses.at_loss import ATLoss
 from mmkd.models.losses.category_similarity_loss import CategorySimilarityLoss
 from mmkd.models.losses.cc_loss import CCLoss
+from mmkd.models.losses.channel_relation_loss import ChannelRelationLoss
 from mmkd.models.losses.channel_wise_divergence_loss import (
     ChannelWiseDivergenceLoss,
 )
@@ -49,6 +50,7 @@ __all__ = [
     'PixelSimilarityResidualLoss',
     'PairwiseSimilarityLoss',
     'IntraClassFeatureVariationLoss',
+    'ChannelRelationLoss',
     'ChannelWiseDivergenceLoss',
     'CategorySimilarityLoss',
     'AdversarialLoss',
