@@ -39,6 +39,11 @@ TASK_MODULES: dict[str, tuple[str, str]] = {
     'ASPPProjectHead': ('mmkd.models.heads.aspp_project_head', 'mmseg'),
     'ElementDropoutFCNHead': ('mmkd.models.heads.element_dropout', 'mmseg'),
     'ElementDropoutPSPHead': ('mmkd.models.heads.element_dropout', 'mmseg'),
+    'LinearSegformerHead': (
+        'mmkd.models.heads.linear_segformer_head',
+        'mmseg',
+    ),
+    'StridedUPerHead': ('mmkd.models.heads.strided_uper_head', 'mmseg'),
     'CocoPersonCropDataset': ('mmkd.datasets.person_crops', 'mmpose'),
     'PersonFolderDataset': ('mmkd.datasets.person_crops', 'mmpose'),
     'JigsawHeatmap': ('mmkd.models.pretrainers.jigsaw_heatmap', 'mmpose'),
