@@ -25,6 +25,10 @@ TASK_MODULES: dict[str, tuple[str, str]] = {
         'mmkd.models.data_preprocessors.batch_augment',
         'mmpretrain',
     ),
+    'BothMeansIoUMetric': (
+        'mmkd.evaluation.both_means_iou_metric',
+        'mmseg',
+    ),
     'CIFAR10': ('mmkd.datasets.cifar', 'mmpretrain'),
     'CIFAR100': ('mmkd.datasets.cifar', 'mmpretrain'),
     'CamVidDataset': ('mmkd.datasets.camvid', 'mmseg'),
@@ -35,6 +39,11 @@ TASK_MODULES: dict[str, tuple[str, str]] = {
     'ASPPProjectHead': ('mmkd.models.heads.aspp_project_head', 'mmseg'),
     'ElementDropoutFCNHead': ('mmkd.models.heads.element_dropout', 'mmseg'),
     'ElementDropoutPSPHead': ('mmkd.models.heads.element_dropout', 'mmseg'),
+    'LinearSegformerHead': (
+        'mmkd.models.heads.linear_segformer_head',
+        'mmseg',
+    ),
+    'StridedUPerHead': ('mmkd.models.heads.strided_uper_head', 'mmseg'),
     'CocoPersonCropDataset': ('mmkd.datasets.person_crops', 'mmpose'),
     'PersonFolderDataset': ('mmkd.datasets.person_crops', 'mmpose'),
     'JigsawHeatmap': ('mmkd.models.pretrainers.jigsaw_heatmap', 'mmpose'),

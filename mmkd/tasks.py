@@ -7,7 +7,7 @@ classifiers, ensembles) gets the task loss and predictions of one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -284,6 +284,41 @@ def label_shape(network: nn.Module, size: Sequence[int]) -> tuple[int, ...]:
         ``()`` for a class, (H, W) for a label map.
     """
     return tuple(size) if hasattr(network, 'decode_head') else ()
+
+
+# -- heads that only training runs -------------------------------------------
+
+
+@contextmanager
+def auxiliary_heads_run(
+    network: nn.Module, paths: Iterable[str]
+) -> Iterator[None]:
+    """Run auxiliary heads of a segmentation network without labels, too.
+
+    Such networks run them only for their own losses; a teacher has none.
+
+    Args:
+        network: nothing changes for others than ``EncoderDecoder``.
+        paths: of tapped modules; heads without any are left out.
+    """
+    heads: Any = getattr(network, 'auxiliary_head', None)
+    extract: Any = getattr(network, 'extract_feat', None)
+    tapped = any(path.startswith('auxiliary_head') for path in paths)
+    if heads is None or extract is None or not tapped:
+        yield
+        return
+
+    def extract_and_run(images: torch.Tensor) -> Any:
+        feats = extract(images)
+        for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
+            head(feats)
+        return feats
+
+    network.extract_feat = extract_and_run  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del network.extract_feat
 
 
 # -- outputs that no single network gave -------------------------------------

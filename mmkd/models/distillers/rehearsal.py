@@ -256,9 +256,8 @@ def watch(role: Role, rows: int, shape: Sequence[int]) -> Seen:
     """
     for make in COPIES:
         clone = make(role.network).eval()
-        taps = role.taps.on(clone)
         counter = FlopCounterMode(display=False)
-        with torch.no_grad(), taps.recording() as record, counter:
+        with torch.no_grad(), role.running_taps(clone) as record, counter:
             try:
                 run_copy(clone, rows, shape)
             except Exception as error:  # any operator may lack a meta form
@@ -267,7 +266,7 @@ def watch(role: Role, rows: int, shape: Sequence[int]) -> Seen:
         flops = counter.get_total_flops()
         return Seen(
             flops / 2 / rows,
-            {name: record[name] for name in taps.paths if record.ran(name)},
+            {n: record[n] for n in role.taps.paths if record.ran(n)},
         )
     raise CannotRehearseError(
         f'{role.label} did not run ({type(failed).__name__}: {failed})'

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import nn
 from mmkd.models.distillers.views import View
 from mmkd.models.distillers.wiring import Wiring, head_inputs
 from mmkd.taps import Record, Taps, Tensors
+from mmkd.tasks import auxiliary_heads_run
 from mmkd.utils.checkpointing import not_reentrant, uses_checkpointing
 
 Context = Callable[[torch.Tensor], AbstractContextManager[Any]]
@@ -94,9 +95,26 @@ class Role:
         """
         entry = self.network if self.entry is None else self.entry
         with self.context(images):
-            with self.taps.recording() as record:
+            with self.running_taps() as record:
                 output = entry(images, data_samples, mode='tensor')
             return output, self.named(record)
+
+    @contextmanager
+    def running_taps(
+        self, network: nn.Module | None = None
+    ) -> Iterator[Record]:
+        """Record the taps of a run without labels.
+
+        Auxiliary heads of segmentation networks run where they are tapped.
+
+        Args:
+            network: a copy that runs instead.
+        """
+        taps = self.taps if network is None else self.taps.on(network)
+        network = self.network if network is None else network
+        modules = (p.module for paths in taps.paths.values() for p in paths)
+        with auxiliary_heads_run(network, modules), taps.recording() as record:
+            yield record
 
     def named(
         self, record: Record | Mapping[str, Tensors]

@@ -14,6 +14,9 @@ from mmkd.models.heads.logit_aggregator import LogitAggregator
 from mmkd.models.heads.peer_ensemble_head import PeerEnsembleHead
 from mmkd.models.heads.projection_head import ProjectionHead
 from mmkd.models.heads.stage_heads import StageClassifiers, StageEmbeddings
+from mmkd.models.heads.self_attention_discriminator import (
+    SelfAttentionDiscriminator,
+)
 
 __all__ = [
     'BatchNormMargins',
@@ -31,4 +34,5 @@ __all__ = [
     'ProjectionHead',
     'StageClassifiers',
     'StageEmbeddings',
+    'SelfAttentionDiscriminator',
 ]

@@ -3,13 +3,22 @@
 from mmkd.models.losses.ab_loss import ABLoss
 from mmkd.models.losses.adapted_feature_mse_loss import AdaptedFeatureMSELoss
 from mmkd.models.losses.aggregated_logit_kd_loss import AggregatedLogitKDLoss
+from mmkd.models.losses.adversarial_loss import AdversarialLoss
 from mmkd.models.losses.at_loss import ATLoss
+from mmkd.models.losses.category_similarity_loss import CategorySimilarityLoss
 from mmkd.models.losses.cc_loss import CCLoss
+from mmkd.models.losses.channel_relation_loss import ChannelRelationLoss
+from mmkd.models.losses.channel_wise_divergence_loss import (
+    ChannelWiseDivergenceLoss,
+)
 from mmkd.models.losses.crd_loss import CRDLoss
 from mmkd.models.losses.dkd_loss import DKDLoss
 from mmkd.models.losses.fitnet_loss import FitNetLoss
 from mmkd.models.losses.fsp_loss import FSPLoss
 from mmkd.models.losses.ft_loss import FTLoss, ParaphraserLoss
+from mmkd.models.losses.intra_class_feature_variation_loss import (
+    IntraClassFeatureVariationLoss,
+)
 from mmkd.models.losses.joint_label_loss import JointLabelLoss
 from mmkd.models.losses.kl_div_loss import KLDivLoss
 from mmkd.models.losses.layerwise_mutual_contrastive_loss import (
@@ -36,7 +45,11 @@ from mmkd.models.losses.moco_mutual_contrastive_loss import (
 from mmkd.models.losses.mutual_contrastive_loss import MutualContrastiveLoss
 from mmkd.models.losses.nst_loss import NSTLoss
 from mmkd.models.losses.ofd_loss import OFDLoss
+from mmkd.models.losses.pairwise_similarity_loss import PairwiseSimilarityLoss
 from mmkd.models.losses.pixel_region_memory_loss import PixelRegionMemoryLoss
+from mmkd.models.losses.pixel_similarity_residual_loss import (
+    PixelSimilarityResidualLoss,
+)
 from mmkd.models.losses.pixelwise_kl_loss import PixelwiseKLLoss
 from mmkd.models.losses.pkd_loss import PKDLoss
 from mmkd.models.losses.pkt_loss import PKTLoss
@@ -48,6 +61,20 @@ from mmkd.models.losses.sskd_loss import SSKDLoss
 from mmkd.models.losses.vid_loss import VIDLoss
 
 __all__ = [
+    'PixelSimilarityResidualLoss',
+    'PairwiseSimilarityLoss',
+    'IntraClassFeatureVariationLoss',
+    'ChannelRelationLoss',
+    'ChannelWiseDivergenceLoss',
+    'CategorySimilarityLoss',
+    'AdversarialLoss',
+    'SSKDLoss',
+    'RotatedMatchLoss',
+    'ReviewKDLoss',
+    'OFDLoss',
+    'NSTLoss',
+    'DKDLoss',
+    'CRDLoss',
     'ABLoss',
     'ATLoss',
     'AdaptedFeatureMSELoss',

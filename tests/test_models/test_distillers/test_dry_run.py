@@ -157,34 +157,56 @@ def test_aux_head_that_does_not_fit(build: Any) -> None:
     assert '(8, 32, 7, 7)' in str(error.value)
 
 
-def test_teachers_auxiliary_head_never_runs(
+def test_module_of_the_teacher_that_never_runs(
     build: Any, checkpoint: Any
 ) -> None:
-    model = with_auxiliary_head(8)
-    taps = dict(logits='auxiliary_head.conv_seg')
     with pytest.raises(ValueError) as error:
         build(
-            student=with_auxiliary_head(4),
-            teacher=dict(config=model, checkpoint=checkpoint(model)),
-            taps=taps,
+            'segmentation',
+            taps=dict(
+                logits=dict(
+                    student='decode_head.conv_seg',
+                    teacher='decode_head.loss_decode',
+                )
+            ),
         )
-    assert 'taps.logits="auxiliary_head.conv_seg"' in str(error.value)
+    assert 'taps.logits="decode_head.loss_decode"' in str(error.value)
     assert 'tap another one' in str(error.value)
 
 
-def test_students_auxiliary_head_runs_in_training(
-    build: Any, batch: Any
+def test_auxiliary_heads_run_on_both_sides(
+    build: Any, batch: Any, checkpoint: Any
 ) -> None:
+    """A student runs them for its losses, a teacher because of the tap."""
+    model = with_auxiliary_head(8)
+    distiller = build(
+        student=with_auxiliary_head(4),
+        teacher=dict(config=model, checkpoint=checkpoint(model)),
+        taps=dict(logits='auxiliary_head.conv_seg'),
+    )
+    text = distiller.summary(distiller.rehearse())
+    for role in ('student', 'teacher'):
+        assert f'{role} auxiliary_head.conv_seg (2, 8, 28, 28)' in text
+    data = batch(distiller)
+    losses = distiller(**data, mode='loss')
+    teacher = distiller.teachers[0].network
+    assert 'extract_feat' not in vars(teacher)
+    with torch.no_grad():
+        feats = teacher.extract_feat(data['inputs'])
+        wanted = teacher.auxiliary_head(feats)
+    seen = distiller.observe(**data).tensors
+    torch.testing.assert_close(seen['teacher']['logits'], wanted)
+    assert losses['loss_kd'].isfinite()
+
+
+def test_module_of_the_student_that_runs_in_training_only(build: Any) -> None:
     taps = dict(
         logits=dict(
-            student='auxiliary_head.conv_seg', teacher='decode_head.conv_seg'
+            student='decode_head.loss_decode', teacher='decode_head.conv_seg'
         )
     )
-    distiller = build(student=with_auxiliary_head(4), taps=taps)
-    text = distiller.summary(distiller.rehearse())
-    assert '(runs in training only)' in text
-    losses = distiller(**batch(distiller), mode='loss')
-    assert losses['loss_kd'].isfinite()
+    distiller = build('segmentation', taps=taps)
+    assert '(runs in training only)' in distiller.summary(distiller.rehearse())
 
 
 def test_index_errors_are_found(build: Any) -> None:
