@@ -13,10 +13,10 @@ from mmkd.models.heads.layer_matching_network import LayerMatchingNetwork
 from mmkd.models.heads.logit_aggregator import LogitAggregator
 from mmkd.models.heads.peer_ensemble_head import PeerEnsembleHead
 from mmkd.models.heads.projection_head import ProjectionHead
-from mmkd.models.heads.stage_heads import StageClassifiers, StageEmbeddings
 from mmkd.models.heads.self_attention_discriminator import (
     SelfAttentionDiscriminator,
 )
+from mmkd.models.heads.stage_heads import StageClassifiers, StageEmbeddings
 
 __all__ = [
     'BatchNormMargins',
@@ -32,7 +32,7 @@ __all__ = [
     'LogitAggregator',
     'PeerEnsembleHead',
     'ProjectionHead',
+    'SelfAttentionDiscriminator',
     'StageClassifiers',
     'StageEmbeddings',
-    'SelfAttentionDiscriminator',
 ]

@@ -2,8 +2,8 @@
 
 from mmkd.models.losses.ab_loss import ABLoss
 from mmkd.models.losses.adapted_feature_mse_loss import AdaptedFeatureMSELoss
-from mmkd.models.losses.aggregated_logit_kd_loss import AggregatedLogitKDLoss
 from mmkd.models.losses.adversarial_loss import AdversarialLoss
+from mmkd.models.losses.aggregated_logit_kd_loss import AggregatedLogitKDLoss
 from mmkd.models.losses.at_loss import ATLoss
 from mmkd.models.losses.category_similarity_loss import CategorySimilarityLoss
 from mmkd.models.losses.cc_loss import CCLoss
@@ -61,30 +61,21 @@ from mmkd.models.losses.sskd_loss import SSKDLoss
 from mmkd.models.losses.vid_loss import VIDLoss
 
 __all__ = [
-    'PixelSimilarityResidualLoss',
-    'PairwiseSimilarityLoss',
-    'IntraClassFeatureVariationLoss',
-    'ChannelRelationLoss',
-    'ChannelWiseDivergenceLoss',
-    'CategorySimilarityLoss',
-    'AdversarialLoss',
-    'SSKDLoss',
-    'RotatedMatchLoss',
-    'ReviewKDLoss',
-    'OFDLoss',
-    'NSTLoss',
-    'DKDLoss',
-    'CRDLoss',
     'ABLoss',
     'ATLoss',
     'AdaptedFeatureMSELoss',
+    'AdversarialLoss',
     'AggregatedLogitKDLoss',
     'CCLoss',
     'CRDLoss',
+    'CategorySimilarityLoss',
+    'ChannelRelationLoss',
+    'ChannelWiseDivergenceLoss',
     'DKDLoss',
     'FSPLoss',
     'FTLoss',
     'FitNetLoss',
+    'IntraClassFeatureVariationLoss',
     'JointLabelLoss',
     'KLDivLoss',
     'LSGANDiscriminatorLoss',
@@ -101,8 +92,10 @@ __all__ = [
     'OFDLoss',
     'PKDLoss',
     'PKTLoss',
+    'PairwiseSimilarityLoss',
     'ParaphraserLoss',
     'PixelRegionMemoryLoss',
+    'PixelSimilarityResidualLoss',
     'PixelwiseKLLoss',
     'RKDLoss',
     'ReviewKDLoss',

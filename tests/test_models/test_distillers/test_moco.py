@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from mmkd.registry import MODELS
 from tests.support import toy_moco
-from tests.support.toy_moco import build, encoder, mcl_config, moco_config
 from tests.support.float64 import in_float64
+from tests.support.toy_moco import build, encoder, mcl_config, moco_config
 
 pytest.importorskip('mmpretrain')
 TERMS = ('vcl', 'soft_vcl', 'icl', 'soft_icl')
