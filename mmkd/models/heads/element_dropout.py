@@ -7,6 +7,7 @@ from typing import Any
 from mmseg.models import FCNHead, PSPHead
 from torch import nn
 
+from mmkd.models.heads.torch_initial import TorchInitial
 from mmkd.registry import MODELS
 
 
@@ -28,10 +29,10 @@ class ElementDropout:
 
 
 @MODELS.register_module()
-class ElementDropoutPSPHead(ElementDropout, PSPHead):
-    """``mmseg.PSPHead`` with element-wise dropout."""
+class ElementDropoutPSPHead(ElementDropout, TorchInitial, PSPHead):
+    """``mmseg.PSPHead``, element-wise dropout, PyTorch's initial weights."""
 
 
 @MODELS.register_module()
-class ElementDropoutFCNHead(ElementDropout, FCNHead):
-    """``mmseg.FCNHead`` with element-wise dropout."""
+class ElementDropoutFCNHead(ElementDropout, TorchInitial, FCNHead):
+    """``mmseg.FCNHead``, element-wise dropout, PyTorch's initial weights."""
