@@ -1,10 +1,13 @@
 # MCL-OKD, four branches on shared stem and stages 1 and 2. Banks: 656 MB per
 # peer, in every process and in the checkpoint.
 _base_ = [
-    'baseline_resnet34_imagenet.py',
+    '../_base_/datasets/imagenet_memory.py',
+    '../_base_/models/imagenet_resnet34.py',
+    '../_base_/schedules/imagenet_cosine_100.py',
     '../_base_/methods/mcl_okd.py',
+    '../_base_/cls_runtime.py',
 ]
-optim_wrapper = dict(optimizer=dict(lr=0.05))
+train_dataloader = dict(batch_size=128)
 model = dict(
     _delete_=True,
     cohort=dict(

@@ -93,12 +93,8 @@ def test_sizes(network, golden):
     assert count(cohort.parameters()) == shared + 4 * private
 
 
-@pytest.mark.parametrize('key', ['cifar', 'imagenet'])
-def test_learning_rates(key, golden):
-    case = golden('mcl_okd', 'learning_rate')
-    config = read(
-        'resnet34_imagenet' if key == 'imagenet' else 'vgg16_cifar100'
-    )
+def rates(config):
+    """Learning rate at the start of every epoch."""
     optimizer = torch.optim.SGD(
         [torch.nn.Parameter(torch.zeros(1))],
         lr=config.optim_wrapper.optimizer.lr,
@@ -106,12 +102,19 @@ def test_learning_rates(key, golden):
     scheduler = PARAM_SCHEDULERS.build(
         dict(**config.param_scheduler, optimizer=optimizer)
     )
-    rates = []
+    found = []
     for _ in range(config.train_cfg.max_epochs):
-        rates.append(optimizer.param_groups[0]['lr'])
+        found.append(optimizer.param_groups[0]['lr'])
         optimizer.step()
         scheduler.step()
-    found = np.array(rates)[case[f'epoch_{key}']]
+    return np.array(found)
+
+
+@pytest.mark.parametrize('key', ['cifar', 'imagenet'])
+def test_learning_rates(key, golden):
+    case = golden('mcl_okd', 'learning_rate')
+    name = IMAGENET if key == 'imagenet' else 'vgg16_cifar100'
+    found = rates(read(name))[case[f'epoch_{key}']]
     np.testing.assert_allclose(found, case[f'lr_{key}'], rtol=1e-9)
 
 
@@ -123,6 +126,19 @@ def test_imagenet_starts_as_torchvision_does():
     for loader in (config.train_dataloader, config.val_dataloader):
         load, resize, *_ = loader.dataset.pipeline
         assert load.imdecode_backend == resize.backend == 'pillow'
+
+
+def test_imagenet_network_alone_restarts():
+    """As the authors' program: 100 epochs, then 200 from lr 0.1 again."""
+    config = Config.fromfile(FOLDER / 'baseline_resnet34_imagenet.py')
+    assert config.train_dataloader.batch_size == 256
+    assert config.train_cfg.max_epochs == 300
+    found = rates(config)
+    epoch = np.arange(300)
+    period = np.where(epoch < 100, 100, 200)
+    position = np.where(epoch < 100, epoch, epoch - 100) / period
+    expected = 0.05 * (1 + np.cos(np.pi * position))
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
 
 
 def test_densenet_starts_from_fan_in():

@@ -60,6 +60,19 @@ COMPARED = [
     ('one/one_x4_resnet32_cosine_cifar100', 2, 832990),
     ('one/one_x4_resnet32_cosine_cifar100', 4, 1553388),
     ('okddip/okddip_x4_resnet32_cosine_cifar100', 4, 1554272),
+    ('dml/dml_x4_vgg16_cosine_cifar100', 4, 53884368),
+    ('cl_ilr/cl_ilr_x4_vgg16_cosine_cifar100', 4, 42078672),
+    ('one/one_x4_vgg16_cosine_cifar100', 4, 36177884),
+    ('okddip/okddip_x4_vgg16_cosine_cifar100', 4, 36241360),
+    ('dml/dml_x4_densenet_40_12_cosine_cifar100', 4, 592384),
+    # theirs has two more transitions, 14880 in all, that nothing reads
+    ('cl_ilr/cl_ilr_x4_densenet_40_12_cosine_cifar100', 4, 467344),
+    ('one/one_x4_densenet_40_12_cosine_cifar100', 4, 405076),
+    ('okddip/okddip_x4_densenet_40_12_cosine_cifar100', 4, 409048),
+    ('dml/dml_x4_hcgnet_a1_cosine_cifar100', 4, 4057426),
+    ('cl_ilr/cl_ilr_x4_hcgnet_a1_cosine_cifar100', 4, 3074584),
+    ('one/one_x4_hcgnet_a1_cosine_cifar100', 4, 2583679),
+    ('okddip/okddip_x4_hcgnet_a1_cosine_cifar100', 4, 2625391),
 ]
 
 

@@ -1,10 +1,10 @@
 # MCL-OKD on ImageNet: 100 epochs, batch 128 on one device,
-# lr = 0.05 (1 + cos(pi e / 100)) for networks alone.
+# lr = 0.025 (1 + cos(pi e / 100)).
 max_epochs = 100
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
-        type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4, nesterov=True
+        type='SGD', lr=0.05, momentum=0.9, weight_decay=1e-4, nesterov=True
     ),
 )
 param_scheduler = dict(
