@@ -116,13 +116,17 @@ _TEST_CFG = (
 
 
 def _check_names(config: Config) -> None:
-    """Refuse misspelt names of default hooks and in ``test_cfg``."""
+    """Refuse misspelt names of hooks, in ``test_cfg`` and custom keys."""
     for key in config.get('default_hooks') or {}:
         _refuse_like('default_hooks', key, _DEFAULT_HOOKS)
     for path, value in walk(config.get('model'), 'model'):
         if '.test_cfg' in path and isinstance(value, Mapping):
             for key in value:
                 _refuse_like(path, key, _TEST_CFG)
+    for path, value in walk(config.get('optim_wrapper'), 'optim_wrapper'):
+        if '.custom_keys.' in path and isinstance(value, Mapping):
+            for key in value:
+                _refuse_like(path, key, ('lr_mult', 'decay_mult'))
 
 
 def _refuse_like(path: str, key: str, known: tuple[str, ...]) -> None:
