@@ -106,7 +106,7 @@ class HeatmapAggregationExchange(Exchange):
         check_cohort(self, spec)
         for shapes in spec.shapes:
             require_maps(self, shapes, 'feats')
-        seen = self._check_maps([s['maps'] for s in spec.shapes if s])
+        seen = self._check_maps([s['maps'] for s in spec.shapes if 'maps' in s])
         config = {
             'type': 'mmkd.FeatureAggregationUnit',
             'num_branches': spec.num_peers,
