@@ -12,7 +12,6 @@ model = dict(
     **_base_.method,
 )
 model['exchange']['ramp_epochs'] = 0  # iterations are counted here
-optim_wrapper = dict(paramwise_cfg=_base_.paramwise)
 val_evaluator = dict(
     _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
 )

@@ -17,5 +17,3 @@ method = dict(
     ),
     deploy=0,
 )
-# shared parameters are to be counted once
-paramwise = dict(bypass_duplicate=True)

@@ -9,11 +9,7 @@ import torch
 from mmengine.registry import MODELS as ROOT_MODELS
 
 from mmkd.models.exchanges.base import Exchange
-from mmkd.models.exchanges.checks import (
-    check_cohort,
-    check_roles,
-    require_maps,
-)
+from mmkd.models.exchanges.checks import check_roles, require_maps
 from mmkd.models.exchanges.transfer import Batch, CohortSpec, Peers, Tensors
 from mmkd.registry import MODELS
 from mmkd.utils.settings import require_dict
@@ -103,7 +99,6 @@ class HeatmapAggregationExchange(Exchange):
         Raises:
             ValueError: the peers give no heat maps, or unlike ones.
         """
-        check_cohort(self, spec)
         for shapes in spec.shapes:
             require_maps(self, shapes, 'feats')
         seen = self._check_maps([s['maps'] for s in spec.shapes if 'maps' in s])
