@@ -12,6 +12,8 @@ from mmkd.models.backbones.cifar_shufflenet_v2 import CIFARShuffleNetV2
 from mmkd.models.backbones.cifar_vgg import CIFARVGG
 from mmkd.models.backbones.cifar_wide_resnet import CIFARWideResNet
 from mmkd.models.backbones.hcgnet import HCGNet
+from mmkd.models.backbones.multi_branch_hourglass import MultiBranchHourglass
+from mmkd.models.backbones.stacked_hourglass import StackedHourglass
 
 __all__ = [
     'CIFARBackbone',
@@ -23,4 +25,6 @@ __all__ = [
     'CIFARVGG',
     'CIFARWideResNet',
     'HCGNet',
+    'MultiBranchHourglass',
+    'StackedHourglass',
 ]

@@ -2,6 +2,7 @@
 
 from mmkd.models.cohorts.cohort import Cohort
 from mmkd.models.cohorts.compressed_cohort import CompressedCohort
+from mmkd.models.cohorts.hourglass_cohort import HourglassCohort
 from mmkd.models.cohorts.widths import scale_width
 
-__all__ = ['Cohort', 'CompressedCohort', 'scale_width']
+__all__ = ['Cohort', 'CompressedCohort', 'HourglassCohort', 'scale_width']

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -133,12 +133,22 @@ class SharedRun:
                     'make it not in place'
                 )
             if self.first_only and self._peer != part.peers[0]:
-                return output.detach()
+                return _each(output, torch.Tensor.detach)
             if self.scale_gradient and torch.is_grad_enabled():
-                return _ScaleGradient.apply(output, 1.0 / part.branches)
+                factor = 1.0 / part.branches
+                return _each(output, lambda x: _ScaleGradient.apply(x, factor))
             return output
 
         module.forward = answer
+
+
+def _each(output: Any, change: Callable[[torch.Tensor], Any]) -> Any:
+    """Return what a module gave with every tensor in it changed."""
+    if isinstance(output, torch.Tensor):
+        return change(output)
+    if isinstance(output, (tuple, list)):
+        return type(output)(_each(entry, change) for entry in output)
+    return output
 
 
 def _version(output: Any) -> int | None:

@@ -8,6 +8,9 @@ from mmkd.models.exchanges.collaborative_exchange import CollaborativeExchange
 from mmkd.models.exchanges.diverse_peers_exchange import DiversePeersExchange
 from mmkd.models.exchanges.feature_fusion_exchange import FeatureFusionExchange
 from mmkd.models.exchanges.gated_ensemble_exchange import GatedEnsembleExchange
+from mmkd.models.exchanges.heatmap_aggregation_exchange import (
+    HeatmapAggregationExchange,
+)
 from mmkd.models.exchanges.hierarchical_mutual_exchange import (
     HierarchicalMutualExchange,
 )
@@ -46,6 +49,7 @@ __all__ = [
     'Exchange',
     'FeatureFusionExchange',
     'GatedEnsembleExchange',
+    'HeatmapAggregationExchange',
     'HierarchicalMutualExchange',
     'KnowledgeCollaborationExchange',
     'LayerwiseMutualContrastiveExchange',

@@ -49,6 +49,8 @@ class Exchange(BaseModule):
     phases: tuple[str, ...] = ()
     #: names that `auxiliary` gives.
     auxiliary_names: tuple[str, ...] = ()
+    #: factor on the task loss of each of them.
+    auxiliary_weight = 1.0
 
     def __init__(
         self,
@@ -178,7 +180,8 @@ class Exchange(BaseModule):
         if phase is not None:
             return self.phase_losses(phase, peers, aux, batch)
         losses: dict[str, torch.Tensor] = {
-            f'{name}.loss_task': batch.hard_loss(logits)
+            f'{name}.loss_task': self.auxiliary_weight
+            * batch.hard_loss(logits)
             for name, logits in aux.items()
         }
         transfers = self.transfers(peers, aux, batch)
