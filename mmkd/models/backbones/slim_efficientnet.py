@@ -32,6 +32,9 @@ class SlimEfficientNet(EfficientNet):
         ValueError: an unknown ``arch``, or ``width_factor`` is not positive.
     """
 
+    arch_settings: Any
+    layer_settings: Any
+
     def __init__(
         self,
         arch: str = 'b0',
