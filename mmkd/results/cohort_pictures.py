@@ -162,8 +162,8 @@ def draw_sizes(
         for index, label in enumerate(networks_of(config.model)):
             if label not in found:
                 raise KeyError(
-                    f'run "{path}" has no {label}/{metric}: evaluate the peers '
-                    "by val_evaluator=dict(type='mmkd.PeerMetric', ...)"
+                    f'run "{path}" has no {label}/{metric}: evaluate the '
+                    "peers by val_evaluator=dict(type='mmkd.PeerMetric', ...)"
                 )
             network = build_network(deployed_network(config, index))
             sizes.append(sum(p.numel() for p in network.parameters()) / 1e3)

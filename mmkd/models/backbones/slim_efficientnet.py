@@ -16,8 +16,8 @@ class SlimEfficientNet(EfficientNet):
     """EfficientNet of another width, its depth unchanged.
 
     All widths but that of the stem are those of ``arch`` times
-    ``width_factor``, rounded to multiples of 8 as usual. With 1 it is mmpretrain's ``EfficientNet``,
-    parameter names included.
+    ``width_factor``, rounded to multiples of 8 as usual. With 1 it is
+    mmpretrain's ``EfficientNet``, parameter names included.
 
     Args:
         arch: ``'b0'`` to ``'b8'``.
