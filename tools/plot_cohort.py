@@ -1,6 +1,7 @@
-"""Draw a cohort: curves of the peers, maps of features, similarities.
+"""Draw a cohort: curves and sizes of peers, maps of features, similarities.
 
     python tools/plot_cohort.py curves RUN [RUN ...] --metric accuracy/top1
+    python tools/plot_cohort.py sizes --cohort CONFIG RUN
     python tools/plot_cohort.py maps DATA --network single CONFIG CHECKPOINT \\
         --network MCL CONFIG CHECKPOINT
     python tools/plot_cohort.py similarity DATA --cohort CONFIG CHECKPOINT
@@ -35,6 +36,7 @@ from mmkd.results.cohort_pictures import (  # noqa: E402
     draw_curves,
     draw_maps,
     draw_similarity,
+    draw_sizes,
     named_features,
     named_sources,
 )
@@ -53,6 +55,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     curves.add_argument(
         '--from-zero', action='store_true', help='vertical axes begin at 0'
     )
+    sizes = tasks.add_parser('sizes', help='parameters and metric of peers')
+    sizes.add_argument(
+        '--cohort',
+        nargs=2,
+        action='append',
+        required=True,
+        metavar=('CONFIG', 'RUN'),
+    )
+    sizes.add_argument('--metric', default='accuracy/top1')
     maps = tasks.add_parser('maps', help='features as points of the plane')
     maps.add_argument('--method', choices=METHODS, default='pca')
     similar = tasks.add_parser('similarity', help='every pair of networks')
@@ -112,6 +123,8 @@ def draw(args: argparse.Namespace) -> list[str]:
         )
     if args.task == 'scores':
         return draw_scores(args.runs, args.out, args.window)
+    if args.task == 'sizes':
+        return draw_sizes(args.cohort, args.metric, args.out)
     if args.task == 'similarity':
         return draw_similarity(features_of(args), args.measure, args.out)
     draw_maps(features_of(args), args.out, args.method, args.seed)

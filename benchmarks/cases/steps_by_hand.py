@@ -75,8 +75,9 @@ def online_step(
 ) -> Callable[[], None]:
     """The step of the peers of a cohort, one after the other.
 
-    A shared trunk runs once: the other peers are given what it gave the
-    first one. Where there are phases, each differentiates its own losses.
+    A shared trunk runs once per view: the other peers are given what it gave
+    the first one. Averaged copies run after them, without gradient. Where
+    there are phases, each differentiates its own losses.
 
     Args:
         distiller: whose step it is.
@@ -84,9 +85,18 @@ def online_step(
         batch: what the data loader gives.
 
     Raises:
-        ValueError: a trunk is shared that every peer runs on its own view.
+        ValueError: one peer alone trains the trunk.
     """
     cohort = distiller.cohort
+    if cohort.sharing.first_only:
+        raise ValueError(
+            'benchmark: a trunk that the first peer alone trains has no step '
+            "by hand; set cohort.stem_gradient='all'"
+        )
+    following = {
+        group: [_permanent_hooks(r.network, r.taps) for r in group.roles]
+        for group in distiller.following.values()
+    }
     learned = [
         _permanent_hooks(role.network, role.taps) for role in distiller.peers
     ]
@@ -94,18 +104,23 @@ def online_step(
         _run_once(cohort[part.peers[0]], part, cohort.sharing.scale_gradient)
         for part in cohort.sharing.parts
     ]
+    trunks += [
+        _run_once(group.copies[part.peers[0]], part, False)
+        for group in following
+        for part in group.sharing.parts
+    ]
+
+    def forget() -> None:
+        for kept in trunks:
+            kept.clear()
 
     def total_losses() -> dict[str, Any]:
         data = distiller.data_preprocessor(copy.copy(batch), True)
         inputs, samples = data['inputs'], data['data_samples']
         views = inputs
-        if isinstance(inputs, torch.Tensor):
+        one_view = isinstance(inputs, torch.Tensor)
+        if one_view:
             views = [inputs] * len(cohort)
-        elif trunks:
-            raise ValueError(
-                'benchmark: a trunk that is shared between several views has '
-                'no step by hand; set num_views=1 or cohort.shared=[]'
-            )
         info = Batch(samples, views[0].device, network=cohort[0])
         rows = None
         if distiller.views is not None:
@@ -126,6 +141,20 @@ def online_step(
             weight = distiller.task_weights[k]
             total = total + weight * sum(_loss_values(own))
             tensors.append(seen)
+            if not one_view:
+                forget()
+        for (name, group), hooks in zip(
+            distiller.following.items(), following.values(), strict=True
+        ):
+            for k, (role, kept) in enumerate(
+                zip(group.roles, hooks, strict=True)
+            ):
+                with torch.no_grad():
+                    role.network(views[k], mode='tensor')
+                    copied = role.named(kept)
+                tensors[k] |= {f'{name}.{t}': v for t, v in copied.items()}
+                if not one_view:
+                    forget()
         for exchange in distiller.exchanges:
             read = [
                 {role: own[name] for role, name in exchange.on.items()}
@@ -137,8 +166,7 @@ def online_step(
             for phase in exchange.phases:
                 losses = exchange(read, info, phase, aux)
                 totals[phase] = sum(_loss_values(losses))
-        for kept in trunks:
-            kept.clear()
+        forget()
         return {MAIN: total, **totals}
 
     def step() -> None:
@@ -152,6 +180,8 @@ def online_step(
             main.update_params(totals[MAIN])
         for exchange in distiller.exchanges:
             exchange.after_step(distiller.trained)
+        for group in following:
+            group.copies.follow()
 
     return step
 

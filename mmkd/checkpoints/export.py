@@ -185,7 +185,7 @@ def write_config(
     model = deployed_network(config, peer)
     scope = model.pop('_scope_', None)
     path = Path(out).with_suffix('.py')
-    Config(dict(default_scope=scope, model=model.to_dict())).dump(path)
+    Config(dict(default_scope=scope, model=model)).dump(path)
     return path
 
 

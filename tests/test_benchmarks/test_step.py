@@ -121,6 +121,21 @@ def test_fused_and_phased_steps_by_hand(name):
         assert any(part in key for key in changed), part
 
 
+@pytest.mark.parametrize('name', ['pcl/toy_pcl', 'oem/toy_oem'])
+def test_views_followers_and_students_by_hand(name):
+    config = Config.fromfile(ROOT / 'configs' / f'{name}.py')
+    model = dict(config.model, data_preprocessor=config.data_preprocessor)
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        distiller = MODELS.build(model).train()
+    batch = toy_batch('classification', 4, size=(32, 32))
+    changed = compare_steps(distiller, online_step, batch)
+    for k in range(3):
+        assert f'cohort.peers.{k}.backbone.layer3.0.conv1.weight' in changed
+    copied = 'followers.mean.networks.2.head.fc.weight'
+    assert (copied in changed) == ('pcl' in name)
+
+
 def test_losses_of_the_exchange_alone(cohort_config):
     cohort = MODELS.build(Config.fromfile(cohort_config).model).train()
     step = exchange_step(cohort, toy_batch('classification', 8, size=(32, 32)))

@@ -93,6 +93,30 @@ def test_maps(files, tool):
     assert image.shape[1] > 2 * image.shape[0]  # three panels
 
 
+def test_sizes(files, tool, capsys):
+    """Parameters of every peer, its last value; an error without peers."""
+    log = files.folder / 'scalars.json'
+    lines = [
+        {'peer0/acc': 1.0, 'peer1/acc': 2.0, 'peers/acc': 3.0, 'step': k}
+        for k in (1, 2)
+    ]
+    log.write_text('\n'.join(json.dumps(line) for line in lines))
+    network = build_network(toy_classifier(width=4))
+    count = sum(p.numel() for p in network.parameters()) / 1e3
+    options = ('--cohort', files.cohort[0], log, '--out', files.out)
+    main = tool('plot_cohort').main
+    run(main, 'sizes', *options, '--metric', 'acc')
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        f'peer0: {count:.1f} k parameters, 1.00',
+        f'peer1: {count:.1f} k parameters, 2.00',
+    ]
+    picture(files)
+    log.write_text('{"acc": 1.0, "step": 1}')
+    with pytest.raises(SystemExit):
+        run(main, 'sizes', *options, '--metric', 'acc')
+    assert 'has no peer0/acc: evaluate the peers' in capsys.readouterr().err
+
+
 def test_curves(files, tool, capsys):
     scalars = files.folder / 'run' / '1' / 'vis_data' / 'scalars.json'
     scalars.parent.mkdir(parents=True)

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 from mmpretrain.models.backbones import EfficientNet
+from mmpretrain.models.utils import make_divisible
 
 from mmkd.registry import MODELS
 
@@ -14,14 +15,14 @@ from mmkd.registry import MODELS
 class SlimEfficientNet(EfficientNet):
     """EfficientNet of another width, its depth unchanged.
 
-    All widths are those of ``arch`` times ``width_factor``, rounded to
-    multiples of 8 as usual. With 1 it is mmpretrain's ``EfficientNet``,
-    parameter names included.
+    All widths but that of the stem are those of ``arch`` times
+    ``width_factor``, rounded to multiples of 8 as usual. With 1 it is
+    mmpretrain's ``EfficientNet``, parameter names included.
 
     Args:
         arch: ``'b0'`` to ``'b8'``.
-        width_factor: of all layers.
-        stem_channels: of the first convolution; None scales it too.
+        width_factor: of all layers but the first.
+        stem_channels: of the first convolution; None is that of ``arch``.
         **kwargs: arguments of mmpretrain's ``EfficientNet``.
 
     Shape:
@@ -31,6 +32,9 @@ class SlimEfficientNet(EfficientNet):
     Raises:
         ValueError: an unknown ``arch``, or ``width_factor`` is not positive.
     """
+
+    arch_settings: Any
+    layer_settings: Any
 
     def __init__(
         self,
@@ -47,13 +51,15 @@ class SlimEfficientNet(EfficientNet):
                 '`width_factor` above 0'
             )
         width, depth, size = self.arch_settings[arch]
+        layers = copy.deepcopy(self.layer_settings['b'])
+        stem = layers[0][0]
+        if stem_channels is None:
+            stem_channels = make_divisible(stem[1] * width, 8)
         width *= width_factor
+        stem[1] = stem_channels / width  # which the base class multiplies
         # The settings are read while the base class builds.
         self.arch_settings = {arch: (width, depth, size)}
-        if stem_channels is not None:
-            layers = copy.deepcopy(self.layer_settings['b'])
-            layers[0][0][1] = stem_channels / width  # times width, rounded
-            self.layer_settings = dict(b=layers)
+        self.layer_settings = dict(b=layers)
         super().__init__(arch, **kwargs)
 
     @property
