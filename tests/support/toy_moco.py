@@ -55,9 +55,7 @@ KEY = dict(momentum=0.9, buffers='own', view=1, shuffle=True)
 EMBEDS = dict(
     type='mmkd.ContrastiveEmbedding', on='feats', feat_dim=5, num_layers=1
 )
-LOSS = dict(
-    type='mmkd.MoCoMutualContrastiveLoss', feat_dim=5, queue_size=24
-)
+LOSS = dict(type='mmkd.MoCoMutualContrastiveLoss', feat_dim=5, queue_size=24)
 
 
 def mcl_config(
@@ -69,9 +67,7 @@ def mcl_config(
     """MCL on MoCo."""
     config = dict(
         type='mmkd.OnlineDistiller',
-        cohort=dict(
-            type='mmkd.Cohort', peers=[network or encoder()] * peers
-        ),
+        cohort=dict(type='mmkd.Cohort', peers=[network or encoder()] * peers),
         peer_views=[0] * peers,
         followers=dict(key=dict(KEY, **(key or {}))),
         taps=dict(feats='neck'),

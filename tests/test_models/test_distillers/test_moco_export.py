@@ -56,14 +56,14 @@ def exported(
     run: tuple[Any, Any, Path], out: Path, peer: int | None
 ) -> dict[str, torch.Tensor]:
     config, _, checkpoint = run
-    export_student(
-        config, checkpoint, out, input_shape=(3, 32, 32), peer=peer
-    )
+    export_student(config, checkpoint, out, input_shape=(3, 32, 32), peer=peer)
     state: dict[str, torch.Tensor] = read_checkpoint(out)['state_dict']
     return state
 
 
-@pytest.mark.parametrize(('name', 'peer'), [('mcl', 0), ('mcl', 1), ('moco', None)])
+@pytest.mark.parametrize(
+    ('name', 'peer'), [('mcl', 0), ('mcl', 1), ('moco', None)]
+)
 def test_any_peer_is_exported_and_loads_strictly(
     trained: Any, tmp_path: Path, name: str, peer: int | None
 ) -> None:
