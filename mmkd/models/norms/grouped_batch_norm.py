@@ -31,6 +31,7 @@ class GroupedBatchNorm(_BatchNorm):
         input, returns: (B, C) or (B, C, ...).
     """
 
+    momentum: float
     running_mean: torch.Tensor
     running_var: torch.Tensor
     num_batches_tracked: torch.Tensor
