@@ -137,6 +137,26 @@ def test_keys_are_those_of_shuffled_groups() -> None:
         assert run.tensors[f'peer{k}']['embeds'].requires_grad
 
 
+def test_shared_trunk_runs_once_per_view() -> None:
+    model = build(
+        mcl_config(
+            peers=3,
+            cohort=dict(
+                type='mmkd.Cohort',
+                peers=[encoder()] * 3,
+                shared=['backbone.conv', 'backbone.bn'],
+            ),
+        )
+    )
+    logs = model.train_step(toy_moco.views(), optimizer_of(model))
+    assert all(value.isfinite() for value in logs.values())
+    trunks = [model.cohort[0], model.followers['key'][0]]
+    for network in trunks:
+        assert int(network.backbone.bn.num_batches_tracked) == 1
+    copies = [copied.backbone.conv for copied in model.followers['key']]
+    assert copies[0] is copies[2]
+
+
 def test_in_eval_mode_nothing_is_shuffled() -> None:
     model = build(mcl_config()).eval()
     batch = toy_moco.views(6)  # no multiple of the groups
