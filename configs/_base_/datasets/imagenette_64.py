@@ -14,7 +14,9 @@ train_pipeline = [
         type='mmkd.CachedTransforms',
         transforms=[
             dict(type='LoadImageFromFile'),
-            dict(type='ResizeEdge', scale=80, edge='short', interpolation='area'),
+            dict(
+                type='ResizeEdge', scale=80, edge='short', interpolation='area'
+            ),
         ],
     ),
     dict(type='RandomResizedCrop', scale=64),

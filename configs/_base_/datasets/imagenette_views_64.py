@@ -32,7 +32,9 @@ train_pipeline = [
         type='mmkd.CachedTransforms',
         transforms=[
             dict(type='LoadImageFromFile'),
-            dict(type='ResizeEdge', scale=80, edge='short', interpolation='area'),
+            dict(
+                type='ResizeEdge', scale=80, edge='short', interpolation='area'
+            ),
             dict(type='NumpyToPIL', to_rgb=True),
         ],
     ),

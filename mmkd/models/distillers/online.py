@@ -62,7 +62,8 @@ class OnlineDistiller(DeploysPeers):
         followers: name -> dict of options of `Followers`: a moving average
             of every peer. An exchange reads its tensors as
             ``'<name>.<tensor>'``. The key ``view`` says which view of a
-            batch they see: ``'own'``, that of their peer, or an index.
+            batch they see: ``'own'``, that of their peer, or an index;
+            ``shuffle``, whether in another order (`BatchShuffle`).
         deploy: the peer that is evaluated and exported: an index (negative
             ones count from the end), ``'best'`` (on the validation data, by
             `BestPeerHook`), the name of an auxiliary classifier, or

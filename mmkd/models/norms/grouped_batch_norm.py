@@ -31,6 +31,11 @@ class GroupedBatchNorm(_BatchNorm):
         input, returns: (B, C) or (B, C, ...).
     """
 
+    momentum: float
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    num_batches_tracked: torch.Tensor
+
     def __init__(
         self,
         num_features: int,
@@ -64,14 +69,11 @@ class GroupedBatchNorm(_BatchNorm):
         grouped = inputs.reshape(
             self.group_size, groups * self.num_features, *inputs.shape[2:]
         )
-        mean, var, weight, bias = (
+        mean = self.running_mean.repeat(groups)
+        var = self.running_var.repeat(groups)
+        weight, bias = (
             None if value is None else value.repeat(groups)
-            for value in (
-                self.running_mean,
-                self.running_var,
-                self.weight,
-                self.bias,
-            )
+            for value in (self.weight, self.bias)
         )
         output = functional.batch_norm(
             grouped, mean, var, weight, bias, True, self.momentum, self.eps

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
+from mmengine.registry import DefaultScope
 from torch import nn
 from torch.nn import functional
 
@@ -33,12 +34,18 @@ class TinyVectors(nn.Module):
         return (images,)
 
 
+class Passing(nn.Module):
+    """A data preprocessor that changes nothing."""
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        return {**data, 'data_samples': None}
+
+
 def test_three_golden_steps(golden: Any) -> None:
     case = golden('mcl', 'moco_m2_three_steps')
     width, queue = len(case['init_weight_0'][0]), int(case['queue_len'])
     dim = len(case['init_weight_0'])
-    network = encoder(type='mmkd.TinyVectors', _delete_=True)
-    network['backbone'].pop('_delete_')
+    network = dict(encoder(), backbone=dict(type='mmkd.TinyVectors'))
     model = build(
         mcl_config(
             network=network,
@@ -80,19 +87,16 @@ def test_three_golden_steps(golden: Any) -> None:
     optimizer = optimizer_of(model, float(case['sgd_lr']))
     for step in ('step0', 'step1', 'step2'):
         for i, key in enumerate(keys):
-            torch.testing.assert_close(
-                key.weight,
-                torch.from_numpy(case[f'{step}_key_weight_after_{i}']),
-            )
+            wanted = torch.from_numpy(case[f'{step}_key_weight_after_{i}'])
+            torch.testing.assert_close(key.weight, wanted)
         views = [
             torch.from_numpy(case[f'{step}_view_{name}'])[..., None, None]
             for name in ('query', 'key')
         ]
         logs = model.train_step(dict(inputs=views), optimizer)
         for term in TERMS:
-            wanted = float(case[f'{step}_loss_{term}'])
             assert float(logs[f'loss_{term}']) == pytest.approx(
-                wanted, rel=1e-9, abs=1e-9
+                float(case[f'{step}_loss_{term}']), rel=1e-9, abs=1e-9
             )
         for i, head in enumerate(heads):
             torch.testing.assert_close(
@@ -103,13 +107,6 @@ def test_three_golden_steps(golden: Any) -> None:
             loss.queue, torch.from_numpy(case[f'{step}_queue_after'])
         )
         assert loss.queue_ptr.tolist() == list(case[f'{step}_queue_ptr_after'])
-
-
-class Passing(nn.Module):
-    """A data preprocessor that changes nothing."""
-
-    def forward(self, data: dict, training: bool = False) -> dict:
-        return {**data, 'data_samples': None}
 
 
 def test_keys_are_those_of_shuffled_groups() -> None:
@@ -140,21 +137,39 @@ def test_keys_are_those_of_shuffled_groups() -> None:
         assert run.tensors[f'peer{k}']['embeds'].requires_grad
 
 
+def test_shared_trunk_runs_once_per_view() -> None:
+    model = build(
+        mcl_config(
+            peers=3,
+            cohort=dict(
+                type='mmkd.Cohort',
+                peers=[encoder()] * 3,
+                shared=['backbone.conv', 'backbone.bn'],
+            ),
+        )
+    )
+    logs = model.train_step(toy_moco.views(), optimizer_of(model))
+    assert all(value.isfinite() for value in logs.values())
+    trunks = [model.cohort[0], model.followers['key'][0]]
+    for network in trunks:
+        assert int(network.backbone.bn.num_batches_tracked) == 1
+    copies = [copied.backbone.conv for copied in model.followers['key']]
+    assert copies[0] is copies[2]
+
+
 def test_in_eval_mode_nothing_is_shuffled() -> None:
     model = build(mcl_config()).eval()
     batch = toy_moco.views(6)  # no multiple of the groups
     seen = model.observe(batch['inputs'])
     wanted = model.followers['key'][0].extract_feat(batch['inputs'][1])[0]
+    head = model.followers['key'].heads[0]['embeds']
     torch.testing.assert_close(
-        seen.tensors['peer0.key']['embeds'],
-        functional.normalize(model.aux_heads[0]['embeds'][0](wanted), dim=1),
+        seen.tensors['peer0.key']['embeds'], head(wanted)
     )
 
 
 def test_one_encoder_steps_as_mmpretrain_does() -> None:
     """Without shuffle, in one process, mmpretrain's MoCo is the same."""
-    from mmengine.registry import DefaultScope
-
     ours = build(
         moco_config(
             encoder(group_size=None),
@@ -197,22 +212,16 @@ def test_one_encoder_steps_as_mmpretrain_does() -> None:
     theirs.queue.copy_(queue[0])
     for step in range(3):
         batch = toy_moco.views(8, seed=step)
-        one = ours.train_step(copy.copy(batch), our_optimizer(ours))
+        one = ours.train_step(copy.copy(batch), optimizer_of(ours))
         wanted = theirs.loss(batch['inputs'], [])['loss']
         torch.testing.assert_close(one['loss_vcl'], wanted.detach())
         theirs.zero_grad()
         wanted.backward()
         with torch.no_grad():
-            for value in (
-                *theirs.backbone.parameters(),
-                *theirs.neck.parameters(),
-            ):
-                value -= 0.1 * value.grad
+            for module in (theirs.backbone, theirs.neck):
+                for value in module.parameters():
+                    value -= 0.1 * value.grad
     torch.testing.assert_close(queue[0], theirs.queue)
-
-
-def our_optimizer(model: nn.Module) -> OptimWrapper:
-    return optimizer_of(model)
 
 
 @pytest.mark.parametrize('config', [mcl_config, moco_config])
@@ -259,12 +268,9 @@ def test_batch_smaller_than_the_shuffled_group() -> None:
 @pytest.mark.parametrize(
     ('key', 'words'),
     [
-        (
-            dict(buffers='copy'),
-            "key.shuffle=True has no effect.*buffers='own'",
-        ),
+        (dict(buffers='copy'), "key.shuffle=True has no.*buffers='own'"),
         (dict(view='other'), "key.view='other' must be 'own' or the index"),
-        (dict(shufle=True), 'unknown key shufle.*shuffle'),
+        (dict(mixed=True), 'unknown key mixed.*shuffle'),
     ],
 )
 def test_mistakes(key: dict[str, Any], words: str) -> None:
