@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks.cases.cls_losses import nst_crd_cases
+from benchmarks.cases.detection_losses import pkd_cases
 from benchmarks.cases.relation_losses import sp_rkd_cases
 from benchmarks.measure.losses import Case
 from mmkd.models.losses import (
@@ -52,6 +53,7 @@ METHODS: dict[str, Callable[[str, bool], Iterator[Case]]] = dict(
     mcl=mcl_cases,
     nst_crd=nst_crd_cases,
     sp_rkd=sp_rkd_cases,
+    pkd=pkd_cases,
 )
 
 

@@ -15,6 +15,7 @@ ROWS = dict(
     mcl=['batch', 'banks', 'queues'],
     nst_crd=['NST, small', 'CRD'],
     sp_rkd=['SP, small', 'RKD, small'],
+    pkd=['PKD, small'],
 )
 
 
