@@ -24,6 +24,7 @@ CHILDREN = {
     'cirkd': 'cirkd/cpu_baseline_camvid.py',
     'cl_ilr': 'cl_ilr/toy_cl_ilr.py',
     'cls_baselines': 'cls_baselines/cpu_baseline_resnet8_25_cifar100.py',
+    'detection': 'detection/toy_baseline_faster_rcnn.py',
     'dml': 'dml/toy_dml.py',
     'hsjp': 'hsjp/toy_hsjp.py',
     'hssakd': 'hssakd/toy_online_x2.py',
