@@ -1,5 +1,5 @@
 # Some minutes on one CPU core.
-_base_ = 'cpu_det_400.py'
+_base_ = 'cpu_det_300.py'
 max_iters = 300
 val_interval = 100
 param_scheduler = [
