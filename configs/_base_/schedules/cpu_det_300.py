@@ -4,7 +4,7 @@ val_interval = 300
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=0.0005, weight_decay=0.0001),
-    clip_grad=dict(max_norm=10.0),
+    clip_grad=dict(max_norm=35.0),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, end=50, by_epoch=False),
