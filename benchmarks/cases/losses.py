@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks.cases.cls_losses import nst_crd_cases
+from benchmarks.cases.detection_losses import pkd_cases
 from benchmarks.cases.okd_losses import mcl_okd_cases
 from benchmarks.cases.relation_losses import sp_rkd_cases
 from benchmarks.measure.losses import Case
@@ -54,6 +55,7 @@ METHODS: dict[str, Callable[[str, bool], Iterator[Case]]] = dict(
     mcl_okd=mcl_okd_cases,
     nst_crd=nst_crd_cases,
     sp_rkd=sp_rkd_cases,
+    pkd=pkd_cases,
 )
 
 

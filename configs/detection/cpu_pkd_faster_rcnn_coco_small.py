@@ -4,7 +4,7 @@ _base_ = [
     'cpu_baseline_faster_rcnn_coco_small.py',
     '../_base_/methods/pkd.py',
 ]
-checkpoint = 'work_dirs/cpu_teacher_faster_rcnn_coco_small/iter_600.pth'
+checkpoint = 'work_dirs/cpu_teacher_faster_rcnn_coco_small/iter_400.pth'
 model = dict(
     _delete_=True,
     type='mmkd.OfflineDistiller',

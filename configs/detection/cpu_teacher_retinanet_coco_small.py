@@ -5,8 +5,8 @@ model = dict(
     backbone=dict(depth=34, stem_channels=24, base_channels=24),
     neck=dict(in_channels=[24, 48, 96, 192]),
 )
-max_iters = 600
-val_interval = 300
+max_iters = 400
+val_interval = 400
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, end=100, by_epoch=False),
     dict(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.nn import functional
 
 Tensor = torch.Tensor
 
@@ -38,3 +39,16 @@ def normalised_error(student: Tensor, teacher: Tensor, eps: float) -> Tensor:
             sides.append(centred / (variance.sqrt() + eps))
         total = total + ((sides[0] - sides[1]) ** 2).sum() / 2
     return total / student.numel()
+
+
+# -- the form of published code, for speed -----------------------------------
+
+
+def by_rows(student: Tensor, teacher: Tensor) -> Tensor:
+    """PKD of maps (N, C, H, W) with a row of a matrix for each channel."""
+    rows = []
+    for maps in (student, teacher):
+        values = maps.permute(1, 0, 2, 3).reshape(maps.shape[1], -1)
+        centred = values - values.mean(dim=1, keepdim=True)
+        rows.append(centred / (values.std(dim=1, keepdim=True) + 1e-6))
+    return functional.mse_loss(*rows) / 2

@@ -25,6 +25,7 @@ CHILDREN = {
     'cl_ilr': 'cl_ilr/toy_cl_ilr.py',
     'cls_baselines': 'cls_baselines/cpu_baseline_resnet8_25_cifar100.py',
     'afd': 'afd/toy_afd.py',
+    'detection': 'detection/toy_baseline_faster_rcnn.py',
     'dml': 'dml/toy_dml.py',
     'ffl': 'ffl/toy_ffl.py',
     'hsjp': 'hsjp/toy_hsjp.py',

@@ -16,6 +16,7 @@ ROWS = dict(
     mcl_okd=['MCL-OKD'],
     nst_crd=['NST, small', 'CRD'],
     sp_rkd=['SP, small', 'RKD, small'],
+    pkd=['PKD, small'],
 )
 
 

@@ -281,5 +281,5 @@ def _require_all(role: Role, seen: Seen) -> None:
                 f'taps.{name}="{role.taps.describe(name)}": this module of '
                 f'the {role.label} does not run in a forward pass without '
                 'labels (it may serve training alone, as auxiliary heads '
-                'do); tap another one'
+                'do); tap another one, or a layer inside it'
             )

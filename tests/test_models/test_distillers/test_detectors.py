@@ -94,6 +94,17 @@ def test_a_regressor_per_level(make: Any, batch: Any) -> None:
     torch.testing.assert_close(found, torch.stack(expected).sum())
 
 
+def test_sizes_per_level_and_single_maps(make: Any) -> None:
+    sizes = dict(student_size='auto', teacher_size='auto')
+    whole = make({**FITNET, **sizes}, teacher=wide).losses['kd'].state_dict()
+    for k in range(5):
+        key = f'regressor.{k}.conv.weight'
+        assert tuple(whole.pop(key).shape) == (16, 8, 1, 1)
+    assert all('.conv.bias' in key or '.bn.' in key for key in whole)
+    single = make(FITNET, 'neck[0]', teacher=wide).losses['kd'].state_dict()
+    assert list(single) == ['regressor.weight']
+
+
 def pyramids(distiller: Any) -> list[list[torch.Tensor]]:
     """The maps of student and teacher for two fixed images."""
     images = torch.linspace(-1, 1, 2 * 3 * 64 * 64).reshape(2, 3, 64, 64)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmkd.models.losses import PKDLoss
-from tests.references.pkd import normalised_error, pkd
+from tests.references.pkd import by_rows, normalised_error, pkd
 
 SHAPES = [(2, 3, 4, 5), (1, 2, 1, 3), (3, 4, 1, 1)]
 
@@ -35,6 +35,12 @@ def test_value_and_gradient_are_those_of_the_reference(shape: Any) -> None:
             torch.autograd.grad(found, student),
             torch.autograd.grad(expected, student),
         )
+
+
+def test_the_published_form_is_the_same() -> None:
+    student, teacher = pair(2, 3, 4, 5)
+    expected = by_rows(student, teacher)
+    torch.testing.assert_close(PKDLoss()(student, teacher), expected)
 
 
 @pytest.mark.parametrize('shape', SHAPES)

@@ -1,10 +1,10 @@
 # People of 449 images of COCO 2017 (215 / 234), small enough for one CPU
-# core: the long side has 256 pixels. Training takes the images with people.
+# core: the long side has 192 pixels. Training takes the images with people.
 num_classes = 1
 dataset_type = 'CocoDataset'
 data_root = '{{$MMKD_DATA:data}}/coco_small/'
 metainfo = dict(classes=('person',), palette=[(220, 20, 60)])
-scale = (256, 256)
+scale = (192, 192)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),

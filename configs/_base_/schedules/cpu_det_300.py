@@ -1,14 +1,14 @@
 # Short schedule for one CPU core.
-max_iters = 400
-val_interval = 200
+max_iters = 300
+val_interval = 300
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=0.0005, weight_decay=0.0001),
-    clip_grad=dict(max_norm=10.0),
+    clip_grad=dict(max_norm=35.0),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.001, end=100, by_epoch=False),
-    dict(type='PolyLR', power=0.9, begin=100, end=max_iters, by_epoch=False),
+    dict(type='LinearLR', start_factor=0.001, end=50, by_epoch=False),
+    dict(type='PolyLR', power=0.9, begin=50, end=max_iters, by_epoch=False),
 ]
 train_cfg = dict(
     type='mmkd.ResumableIterBasedTrainLoop',
