@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from mmkd.engine.twice_differentiable import require_whole_graph
+
 ADJOINTS = ('exact', 'published')
 
 Tensors = list[torch.Tensor]
@@ -188,6 +190,7 @@ def _second_gradients(
         for g, c in zip(gradients, vector, strict=True)
         if g is not None and g.requires_grad
     ]
+    require_whole_graph(g for g, _ in pairs)
     if not pairs:
         return [None] * len(wanted)
     return list(
