@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks.cases.cls_losses import nst_crd_cases
+from benchmarks.cases.layer_losses import lmcl_cases
 from benchmarks.cases.relation_losses import sp_rkd_cases
 from benchmarks.measure.losses import Case
 from mmkd.models.losses import (
@@ -49,6 +50,7 @@ def mcl_cases(device: str, small: bool) -> Iterator[Case]:
 
 METHODS: dict[str, Callable[[str, bool], Iterator[Case]]] = dict(
     cirkd=cirkd_cases,
+    lmcl=lmcl_cases,
     mcl=mcl_cases,
     nst_crd=nst_crd_cases,
     sp_rkd=sp_rkd_cases,
