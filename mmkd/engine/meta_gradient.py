@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -30,6 +31,34 @@ class Virtual:
     rates: Sequence[float]
     decays: Sequence[float]
     momentum: float = 0.9
+
+    @classmethod
+    def of(
+        cls,
+        groups: Sequence[Mapping[str, Any]],
+        momentum: float,
+        without: Sequence[torch.Tensor],
+    ) -> Virtual:
+        """Return the virtual optimizer of what another one trains.
+
+        Args:
+            groups: parameter groups of the other one, with its rates.
+            momentum: mu.
+            without: parameters that are not moved.
+        """
+        own = {id(p) for p in without}
+        found = [
+            (p, group)
+            for group in groups
+            for p in group['params']
+            if p.requires_grad and id(p) not in own
+        ]
+        return cls(
+            [p for p, _ in found],
+            [float(group['lr']) for _, group in found],
+            [float(group.get('weight_decay', 0.0)) for _, group in found],
+            momentum,
+        )
 
 
 def meta_gradient(

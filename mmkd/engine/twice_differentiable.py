@@ -134,7 +134,9 @@ def _twice(module: nn.Module, args: Any) -> bool:
         total = [value for value in total if value.requires_grad]
         require_whole_graph(total)
         if total:
-            torch.autograd.grad(sum(total), leaves, allow_unused=True)
+            torch.autograd.grad(
+                torch.stack(total).sum(), leaves, allow_unused=True
+            )
     except RuntimeError:
         return False
     return True

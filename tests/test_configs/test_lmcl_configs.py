@@ -106,9 +106,7 @@ def step_of(config):
     ]
     hook.attach(distiller, lr=0.01)
     batch = dict(inputs=images, data_samples=samples)
-    groups = [
-        dict(params=distiller.parameters(), lr=0.01, weight_decay=5e-4)
-    ]
+    groups = [dict(params=distiller.parameters(), lr=0.01, weight_decay=5e-4)]
     assert hook.step(distiller, batch, groups) > 0
 
 
