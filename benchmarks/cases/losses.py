@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from benchmarks.cases.cls_losses import nst_crd_cases
 from benchmarks.cases.detection_losses import pkd_cases
+from benchmarks.cases.layer_losses import lmcl_cases
 from benchmarks.cases.okd_losses import mcl_okd_cases
 from benchmarks.cases.relation_losses import sp_rkd_cases
 from benchmarks.measure.losses import Case
@@ -51,6 +52,7 @@ def mcl_cases(device: str, small: bool) -> Iterator[Case]:
 
 METHODS: dict[str, Callable[[str, bool], Iterator[Case]]] = dict(
     cirkd=cirkd_cases,
+    lmcl=lmcl_cases,
     mcl=mcl_cases,
     mcl_okd=mcl_okd_cases,
     nst_crd=nst_crd_cases,

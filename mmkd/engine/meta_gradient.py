@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+
+from mmkd.engine.twice_differentiable import require_whole_graph
 
 ADJOINTS = ('exact', 'published')
 
@@ -28,6 +31,34 @@ class Virtual:
     rates: Sequence[float]
     decays: Sequence[float]
     momentum: float = 0.9
+
+    @classmethod
+    def of(
+        cls,
+        groups: Sequence[Mapping[str, Any]],
+        momentum: float,
+        without: Sequence[torch.Tensor],
+    ) -> Virtual:
+        """Return the virtual optimizer of what another one trains.
+
+        Args:
+            groups: parameter groups of the other one, with its rates.
+            momentum: mu.
+            without: parameters that are not moved.
+        """
+        own = {id(p) for p in without}
+        found = [
+            (p, group)
+            for group in groups
+            for p in group['params']
+            if p.requires_grad and id(p) not in own
+        ]
+        return cls(
+            [p for p, _ in found],
+            [float(group['lr']) for _, group in found],
+            [float(group.get('weight_decay', 0.0)) for _, group in found],
+            momentum,
+        )
 
 
 def meta_gradient(
@@ -188,6 +219,7 @@ def _second_gradients(
         for g, c in zip(gradients, vector, strict=True)
         if g is not None and g.requires_grad
     ]
+    require_whole_graph(g for g, _ in pairs)
     if not pairs:
         return [None] * len(wanted)
     return list(

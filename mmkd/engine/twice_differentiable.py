@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -10,6 +10,8 @@ from torch import nn
 
 # In several processes their backward pass is written by hand.
 _ONCE = ('SyncBatchNorm', 'NaiveSyncBatchNorm')
+# What ends the graph of a gradient.
+_ENDS = ('::Error', '::DelayedError', '::NotImplemented')
 _CHECKPOINTING = ('with_cp', 'use_checkpoint', 'grad_checkpointing')
 
 
@@ -56,22 +58,10 @@ def explain_failure(
     Raises:
         ValueError: names the first module that fails.
     """
-    found: list[tuple[str, nn.Module]] = []
-    trying = False
+    seen: list[tuple[str, nn.Module, Any]] = []
 
     def hook(name: str) -> Any:
-        def attempt(module: nn.Module, args: Any, output: Any) -> None:
-            nonlocal trying
-            if trying or found:
-                return
-            trying = True
-            try:
-                if not _twice(module, args):
-                    found.append((name, module))
-            finally:
-                trying = False
-
-        return attempt
+        return lambda module, args, _: seen.append((name, module, args))
 
     handles = [
         module.register_forward_hook(hook(name))
@@ -83,11 +73,36 @@ def explain_failure(
     finally:
         for handle in handles:
             handle.remove()
-    if found:
-        name, module = found[0]
-        raise _refusal(
-            owner, name, module, 'replace it, or remove '
-        ) from error
+    for name, module, args in seen:
+        if not _twice(module, args):
+            raise _refusal(
+                owner, name, module, 'replace it, or remove '
+            ) from error
+
+
+def require_whole_graph(gradients: Iterable[torch.Tensor]) -> None:
+    """Refuse gradients whose own derivative misses a part.
+
+    Where the backward pass of a function is marked to be differentiated
+    once, the graph of a gradient ends, and ``autograd.grad`` passes over
+    such an end in silence.
+
+    Raises:
+        RuntimeError: there is such an end.
+    """
+    stack = [g.grad_fn for g in gradients if g.grad_fn is not None]
+    visited = set(stack)
+    while stack:
+        node = stack.pop()
+        if node.name().endswith(_ENDS):
+            raise RuntimeError(
+                'a layer can be differentiated only once, so there is no '
+                'gradient of its gradient'
+            )
+        for following, _ in node.next_functions:
+            if following is not None and following not in visited:
+                visited.add(following)
+                stack.append(following)
 
 
 def _twice(module: nn.Module, args: Any) -> bool:
@@ -117,8 +132,11 @@ def _twice(module: nn.Module, args: Any) -> bool:
         )
         total = [g.square().sum() for g in first if g is not None]
         total = [value for value in total if value.requires_grad]
+        require_whole_graph(total)
         if total:
-            torch.autograd.grad(sum(total), leaves, allow_unused=True)
+            torch.autograd.grad(
+                torch.stack(total).sum(), leaves, allow_unused=True
+            )
     except RuntimeError:
         return False
     return True

@@ -13,8 +13,7 @@ def require_finite_state(
 ) -> None:
     """Refuse a ``state_dict`` with buffers that are not finite.
 
-    To be called from ``_load_from_state_dict``: a bank with one NaN spoils
-    every loss that reads it, steps later.
+    A bank with one NaN spoils every loss that reads it, steps later.
 
     Args:
         state: that is loaded.

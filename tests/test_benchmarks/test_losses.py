@@ -12,6 +12,7 @@ from benchmarks.measure.losses import Case, measure, table
 
 ROWS = dict(
     cirkd=['mini-batch p2p', 'memory p2p + p2r'],
+    lmcl=['layers, batch', 'layers, banks'],
     mcl=['batch', 'banks', 'queues'],
     mcl_okd=['MCL-OKD'],
     nst_crd=['NST, small', 'CRD'],

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from mmkd.engine.meta_gradient import (
     check_meta_settings,
     meta_gradient,
 )
+from mmkd.engine.same_pass import SamePass, learning
 from mmkd.engine.twice_differentiable import (
     explain_failure,
     require_twice_differentiable,
@@ -221,8 +221,8 @@ class MetaOptimizationHook(Hook):
         """
         exchange = self.part.exchange
         phi = list(exchange.matching.parameters())
-        virtual = _virtual(groups, self.momentum, phi)
-        restored = _Restored(model, batch['inputs'])
+        virtual = Virtual.of(groups, self.momentum, phi)
+        restored = SamePass(model, batch['inputs'])
 
         def observed() -> tuple[Any, Any]:
             restored.start()
@@ -235,7 +235,7 @@ class MetaOptimizationHook(Hook):
         def outer() -> torch.Tensor:
             return exchange.outer_loss(*observed())
 
-        with _learning(exchange.matching), restored:
+        with learning(exchange.matching), restored:
             try:
                 found = meta_gradient(
                     inner,
@@ -250,78 +250,6 @@ class MetaOptimizationHook(Hook):
                 raise
             restored.buffers_too = self.restore_buffers
             return found
-
-
-class _Restored:
-    """Every pass starts from the same buffers and random state.
-
-    After the ``with`` block they, the banks of no exchange among them, are
-    as they were; with ``buffers_too`` False the buffers stay as the last
-    pass left them.
-
-    Args:
-        model: the distiller.
-        inputs: of the batch; their device has a random state, too.
-    """
-
-    def __init__(self, model: Any, inputs: Any) -> None:
-        parts = [m for role in model.roles for m in (role.network, role.heads)]
-        found = [buffer for part in parts for buffer in part.buffers()]
-        self.buffers = list({id(b): b for b in found}.values())
-        self.start_values = [buffer.clone() for buffer in self.buffers]
-        first = inputs[0] if isinstance(inputs, (list, tuple)) else inputs
-        self.devices = [first.device] if first.is_cuda else []
-        self.buffers_too = True
-
-    def start(self) -> None:
-        self._restore_buffers()
-        torch.set_rng_state(self.random)
-        for device, state in zip(self.devices, self.of_devices, strict=True):
-            torch.cuda.set_rng_state(state, device)
-
-    def __enter__(self) -> None:
-        self.random = torch.get_rng_state()
-        self.of_devices = [torch.cuda.get_rng_state(d) for d in self.devices]
-
-    def __exit__(self, *_: Any) -> None:
-        if self.buffers_too:
-            self.start()
-            return
-        changed = [buffer.clone() for buffer in self.buffers]
-        self.start()
-        with torch.no_grad():
-            for buffer, value in zip(self.buffers, changed, strict=True):
-                buffer.copy_(value)
-
-    @torch.no_grad()
-    def _restore_buffers(self) -> None:
-        pairs = zip(self.buffers, self.start_values, strict=True)
-        for buffer, value in pairs:
-            buffer.copy_(value)
-
-
-@contextmanager
-def _learning(module: nn.Module) -> Iterator[None]:
-    """Let a frozen module take part in gradients; in float32."""
-    module.requires_grad_(True)
-    device = next(module.parameters()).device.type
-    try:
-        with torch.enable_grad(), torch.autocast(device, enabled=False):
-            yield
-    finally:
-        module.requires_grad_(False)
-
-
-def _virtual(groups: list[dict], momentum: float, phi: Tensors) -> Virtual:
-    """Return what the main optimizer trains, as theta."""
-    own = {id(p) for p in phi}
-    found = [
-        (p, float(group['lr']), float(group.get('weight_decay', 0.0)))
-        for group in groups
-        for p in group['params']
-        if p.requires_grad and id(p) not in own
-    ]
-    return Virtual(*map(list, zip(*found, strict=True)), momentum)  # type: ignore[arg-type]
 
 
 def _matching_part(model: Any) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from mmkd.models.losses.contrastive_kl import inter_kl, intra_kl
@@ -17,7 +15,6 @@ from mmkd.models.losses.precision import no_autocast
 from mmkd.models.memory.sample_banks import random_banks, update_banks
 from mmkd.registry import MODELS
 from mmkd.utils.dist import broadcast_from_first, gather_rows
-from mmkd.utils.finite_state import require_finite_state
 from mmkd.utils.indices import FirstGpuBatches, check_index, is_integer
 
 
@@ -140,12 +137,6 @@ class MemoryMutualContrastiveLoss(ContrastiveTerms):
             if self.training:
                 self._remember(anchors.detach(), pos_idx[:, 0])
         return terms
-
-    def _load_from_state_dict(
-        self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        require_finite_state(state_dict, prefix, ['banks'])
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _logits(
         self, anchors: torch.Tensor, index: torch.Tensor

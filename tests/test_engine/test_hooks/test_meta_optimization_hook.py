@@ -69,19 +69,19 @@ def test_gradient_equals_finite_differences(steps: int) -> None:
     model = in_float64(build_lmcl(loss=HARD_ONLY if steps > 1 else {}))
     batch = lmcl_batch(model)
     hook = meta_hook(model, num_inner_steps=steps)
-    groups = main_groups(model)
+    groups = main_groups(model, lr=1e-3)  # few kinks of ReLU on the way
     grads, _ = hook.gradient(model, batch, groups)
     phi = list(model.exchanges[0].matching.parameters())
     directions = [torch.randn_like(p) for p in phi]
     slope = sum((g * d).sum() for g, d in zip(grads, directions, strict=True))
-    start, step, ends = [p.detach().clone() for p in phi], 1e-3, []
+    start, step, ends = [p.detach().clone() for p in phi], 1e-6, []
     for sign in (1, -1):
         for p, s, d in zip(phi, start, directions, strict=True):
             p.data.copy_(s + sign * step * d)
         ends.append(hook.gradient(model, batch, groups)[1])
     difference = (ends[0] - ends[1]) / (2 * step)
     assert abs(difference) > 1e-8
-    assert slope.item() == pytest.approx(difference, rel=1e-4)
+    assert slope.item() == pytest.approx(difference, rel=1e-5)
 
 
 def test_autocast_around_it_changes_nothing() -> None:
@@ -255,7 +255,8 @@ def test_without_the_hook_phi_is_constant(tmp_path: Path) -> None:
     runner.train()
     moved = changed(before, runner.model.state_dict())
     assert not any('matching' in key for key in moved)
-    assert all('matching' in key for key in set(before) - moved)
+    names = {n for n, _ in runner.model.named_parameters()}
+    assert all('matching' in key for key in names - moved)
     matching = runner.model.exchanges[0].matching
     assert all(p.grad is None for p in matching.parameters())
 

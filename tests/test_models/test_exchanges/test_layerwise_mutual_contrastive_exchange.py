@@ -196,11 +196,11 @@ def test_messages() -> None:
     )
     with pytest.raises(ValueError, match=r'the shapes of "embeds"|stages'):
         build(config)
-    config = lmcl_config(1)
-    with pytest.raises(ValueError, match='at least two'):
-        build(config)
+    config = lmcl_config(dry_run=False)
+    for name in ('stage_logits', 'embeds', 'aggregated'):
+        config['aux_heads'][name]['in_channels'] = [16] * 3
     with pytest.raises(ValueError, match='were not seen before training'):
-        build(lmcl_config(dry_run=False))
+        build(config)
     with pytest.raises(TypeError, match='exchange.matching'):
         build(lmcl_config(exchange=dict(matching='network')))
 
