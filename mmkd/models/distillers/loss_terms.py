@@ -34,6 +34,9 @@ On = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 #: label, name -> shapes as a rehearsal saw them, None if it did not
 ShapeOf = Callable[[str, str], Shapes]
 
+#: bytes of buffers that the summary tells of
+LARGE = 5e7
+
 
 @dataclass(frozen=True)
 class TermSpec:
@@ -184,6 +187,7 @@ class LossTerm(Part):
             f'{self.spec.name}: {type(self.module).__name__} x '
             f'{_weight(self.module, self.spec.weight)} '
             f'({", ".join([*names, *self.spec.extras])})'
+            f'{_memory(self.module)}'
         )
 
     def name_for(self, name: str, phase: str | None, taken: bool) -> str:
@@ -212,6 +216,18 @@ def _weight(loss: nn.Module, share: float) -> str:
     if set(weights) == {'loss_weight'}:
         return f'{factor}{weights["loss_weight"]:g}'
     return factor + ', '.join(f'{k}={v:g}' for k, v in weights.items())
+
+
+def _memory(loss: nn.Module) -> str:
+    """Return the size of large buffers, and whether they are saved."""
+    buffers = dict(loss.named_buffers())
+    size = sum(b.numel() * b.element_size() for b in buffers.values())
+    if size < LARGE:
+        return ''
+    saved = loss.state_dict().keys()
+    largest = max(buffers, key=lambda name: buffers[name].numel())
+    where = 'in every checkpoint' if largest in saved else 'not in checkpoints'
+    return f', {size / 1e9:.2f} GB of memory, {where}'
 
 
 def bind_losses(
