@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from benchmarks.cases.cls_losses import nst_crd_cases
 from benchmarks.cases.relation_losses import sp_rkd_cases
+from benchmarks.cases.seg_losses import seg_cases
 from benchmarks.measure.losses import Case
 from mmkd.models.losses import (
     MemoryMutualContrastiveLoss,
@@ -51,6 +52,7 @@ METHODS: dict[str, Callable[[str, bool], Iterator[Case]]] = dict(
     cirkd=cirkd_cases,
     mcl=mcl_cases,
     nst_crd=nst_crd_cases,
+    seg=seg_cases,
     sp_rkd=sp_rkd_cases,
 )
 

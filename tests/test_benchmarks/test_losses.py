@@ -14,6 +14,7 @@ ROWS = dict(
     cirkd=['mini-batch p2p', 'memory p2p + p2r'],
     mcl=['batch', 'banks', 'queues'],
     nst_crd=['NST, small', 'CRD'],
+    seg=['SKD pair-wise', 'IFVD'],
     sp_rkd=['SP, small', 'RKD, small'],
 )
 
