@@ -67,7 +67,7 @@ def distiller(
     )
 
 
-def train_and_export(model: Any, plain: Any, folder: Path) -> None:
+def check_training_and_export(model: Any, plain: Any, folder: Path) -> None:
     wrapper = build_optim_wrapper(model, SGD)
     model.train()
     for _ in range(2):
@@ -87,7 +87,7 @@ def train_and_export(model: Any, plain: Any, folder: Path) -> None:
 def test_as_student(name: str, tmp_path: Path) -> None:
     make, path = NETWORKS[name]
     model = distiller(make(), toy_segmentor(4), tmp_path, (path, TOY))
-    train_and_export(model, make(), tmp_path)
+    check_training_and_export(model, make(), tmp_path)
 
 
 @pytest.mark.slow
@@ -95,7 +95,7 @@ def test_as_student(name: str, tmp_path: Path) -> None:
 def test_as_teacher(name: str, tmp_path: Path) -> None:
     make, path = NETWORKS[name]
     model = distiller(toy_segmentor(4), make(), tmp_path, (TOY, path))
-    train_and_export(model, toy_segmentor(4), tmp_path)
+    check_training_and_export(model, toy_segmentor(4), tmp_path)
 
 
 def test_unequal_maps_name_the_cure(tmp_path: Path) -> None:
