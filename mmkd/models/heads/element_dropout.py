@@ -7,16 +7,17 @@ from typing import Any
 from mmseg.models import FCNHead, PSPHead
 from torch import nn
 
+from mmkd.models.heads.torch_init import TorchInit
 from mmkd.registry import MODELS
 
 
-class ElementDropout:
+class ElementDropout(TorchInit):
     """Replace the ``Dropout2d`` before the classifier by ``Dropout``.
 
     mmseg drops whole channels of an image; the networks of CIRKD drop single
-    elements. Mix it in before a ``BaseDecodeHead``. Names of parameters stay
-    those of the stock head, so checkpoints fit both. ``conv_seg:input`` is
-    the feature after dropout.
+    elements, and start from PyTorch's weights. Mix it in before a
+    ``BaseDecodeHead``. Names of parameters stay those of the stock head, so
+    checkpoints fit both. ``conv_seg:input`` is the feature after dropout.
     """
 
     dropout_ratio: float
