@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
@@ -144,10 +145,18 @@ class LossTerm(Part):
     def losses(self, tensors: Named, batch: Batch) -> ByPhase:
         """Return the losses of every phase.
 
+        A loss of weight 0 without state of its own is not computed.
+
         Raises:
             TypeError: the loss returned neither a tensor nor a dict of
                 tensors with names ``loss_…``.
         """
+        if self._idle:
+            label, name = self.reads()[0]
+            read = tensors[label][name]
+            read = read if isinstance(read, torch.Tensor) else read[0]
+            zero = read.new_zeros((), dtype=torch.float32)
+            return {None: self._named(zero)}
         inputs = self.tensors(tensors)
         extras = {name: batch[name] for name in self.spec.extras}
         if self.spec.resize is not None and 'labels' in extras:
@@ -159,6 +168,13 @@ class LossTerm(Part):
             )
             found[phase] = self._named(given, f'{self.spec.name}_{phase}')
         return found
+
+    @property
+    def _idle(self) -> bool:
+        """Whether the loss has weight 0, and nothing to train or keep."""
+        return getattr(self.module, 'loss_weight', None) == 0 and not (
+            self.phases or self.module.state_dict()
+        )
 
     def _named(self, result: Any, name: str = '') -> dict[str, Any]:
         spec = self.spec
