@@ -13,6 +13,7 @@ from benchmarks.cases.detection_losses import pkd_cases
 from benchmarks.cases.layer_losses import lmcl_cases
 from benchmarks.cases.okd_losses import mcl_okd_cases
 from benchmarks.cases.relation_losses import sp_rkd_cases
+from benchmarks.cases.seg_losses import seg_cases
 from benchmarks.measure.losses import Case
 from mmkd.models.losses import (
     MemoryMutualContrastiveLoss,
@@ -56,6 +57,7 @@ METHODS: dict[str, Callable[[str, bool], Iterator[Case]]] = dict(
     mcl=mcl_cases,
     mcl_okd=mcl_okd_cases,
     nst_crd=nst_crd_cases,
+    seg=seg_cases,
     sp_rkd=sp_rkd_cases,
     pkd=pkd_cases,
 )

@@ -1,6 +1,7 @@
 """Pictures: plots of runs, of predictions, of what networks see."""
 
 from mmkd.visualization.bars import plot_bars
+from mmkd.visualization.class_bars import plot_class_bars
 from mmkd.visualization.curves import plot_curves
 from mmkd.visualization.embedding_maps import plot_embedding_maps
 from mmkd.visualization.jigsaw import (
@@ -19,6 +20,7 @@ __all__ = [
     'draw_slots',
     'overlay',
     'plot_bars',
+    'plot_class_bars',
     'plot_curves',
     'plot_embedding_maps',
     'plot_matrix',

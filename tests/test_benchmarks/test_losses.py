@@ -16,6 +16,7 @@ ROWS = dict(
     mcl=['batch', 'banks', 'queues'],
     mcl_okd=['MCL-OKD'],
     nst_crd=['NST, small', 'CRD'],
+    seg=['SKD pair-wise', 'IFVD'],
     sp_rkd=['SP, small', 'RKD, small'],
     pkd=['PKD, small'],
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
@@ -33,6 +34,9 @@ from mmkd.utils.settings import require_dict
 On = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 #: label, name -> shapes as a rehearsal saw them, None if it did not
 ShapeOf = Callable[[str, str], Shapes]
+
+#: bytes of buffers that the summary tells of
+LARGE = 5e7
 
 
 @dataclass(frozen=True)
@@ -141,10 +145,18 @@ class LossTerm(Part):
     def losses(self, tensors: Named, batch: Batch) -> ByPhase:
         """Return the losses of every phase.
 
+        A loss of weight 0 without state of its own is not computed.
+
         Raises:
             TypeError: the loss returned neither a tensor nor a dict of
                 tensors with names ``loss_…``.
         """
+        if self._idle:
+            label, name = self.reads()[0]
+            read = tensors[label][name]
+            read = read if isinstance(read, torch.Tensor) else read[0]
+            zero = read.new_zeros((), dtype=torch.float32)
+            return {None: self._named(zero)}
         inputs = self.tensors(tensors)
         extras = {name: batch[name] for name in self.spec.extras}
         if self.spec.resize is not None and 'labels' in extras:
@@ -156,6 +168,13 @@ class LossTerm(Part):
             )
             found[phase] = self._named(given, f'{self.spec.name}_{phase}')
         return found
+
+    @property
+    def _idle(self) -> bool:
+        """Whether the loss has weight 0, and nothing to train or keep."""
+        return getattr(self.module, 'loss_weight', None) == 0 and not (
+            self.phases or self.module.state_dict()
+        )
 
     def _named(self, result: Any, name: str = '') -> dict[str, Any]:
         spec = self.spec
@@ -184,6 +203,7 @@ class LossTerm(Part):
             f'{self.spec.name}: {type(self.module).__name__} x '
             f'{_weight(self.module, self.spec.weight)} '
             f'({", ".join([*names, *self.spec.extras])})'
+            f'{_memory(self.module)}'
         )
 
     def name_for(self, name: str, phase: str | None, taken: bool) -> str:
@@ -212,6 +232,18 @@ def _weight(loss: nn.Module, share: float) -> str:
     if set(weights) == {'loss_weight'}:
         return f'{factor}{weights["loss_weight"]:g}'
     return factor + ', '.join(f'{k}={v:g}' for k, v in weights.items())
+
+
+def _memory(loss: nn.Module) -> str:
+    """Return the size of large buffers, and whether they are saved."""
+    buffers = dict(loss.named_buffers())
+    size = sum(b.numel() * b.element_size() for b in buffers.values())
+    if size < LARGE:
+        return ''
+    saved = loss.state_dict().keys()
+    largest = max(buffers, key=lambda name: buffers[name].numel())
+    where = 'in every checkpoint' if largest in saved else 'not in checkpoints'
+    return f', {size / 1e9:.2f} GB of memory, {where}'
 
 
 def bind_losses(

@@ -11,6 +11,7 @@ from torch.nn import functional
 from mmkd.models.heads.projection_head import ProjectionHead
 from mmkd.models.losses.fused_bank_kl import bank_relation_kl
 from mmkd.models.losses.fused_pair_kl import pair_relation_kl
+from mmkd.models.losses.groups import groups_of
 from mmkd.models.losses.precision import no_autocast
 from mmkd.models.memory import enqueue, random_queue
 from mmkd.registry import MODELS
@@ -167,7 +168,7 @@ class ChannelRelationLoss(nn.Module):
             student,
             teacher,
             1 / self.temperature,
-            self.group_size or len(student),
+            groups_of(self, len(student)),
         )
         s, t = student.flatten(0, 1), teacher.flatten(0, 1)
         memory = bank_relation_kl(

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from mmkd.models.losses.fused_pair_kl import pair_relation_kl
+from mmkd.models.losses.groups import groups_of
 from mmkd.models.losses.precision import at_least_float32, no_autocast
 from mmkd.registry import MODELS
 from mmkd.utils.settings import check_positive
@@ -95,7 +96,7 @@ class MiniBatchPixelRelationLoss(nn.Module):
                 student,
                 teacher,
                 1 / self.temperature,
-                self.group_size or len(student),
+                groups_of(self, len(student)),
             )
         return self.loss_weight * loss
 

@@ -204,11 +204,7 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     for key, value in ranks[0]['state'].items():
         assert torch.equal(value, ranks[1]['state'][key]), key
         torch.testing.assert_close(
-            value,
-            alone['state'][key],
-            rtol=1e-4,
-            atol=1e-5,
-            msg=lambda m: f'{key} {m}',
+            value, alone['state'][key], rtol=1e-4, atol=1e-5, msg=key
         )
     for step in (0, 1):
         for key, value in alone['logs'][step].items():

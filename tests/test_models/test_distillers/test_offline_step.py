@@ -312,3 +312,14 @@ def test_sync_bn_conversion_keeps_taps_alive(build: Any, batch: Any) -> None:
     distiller = revert_sync_batchnorm(distiller).train()
     losses = distiller(**batch(distiller), mode='loss')
     assert float(losses['loss_f'].detach()) == 0.0
+
+
+def test_loss_of_weight_zero_is_not_computed(build: Any, batch: Any) -> None:
+    losses = dict(
+        on=dict(type='mmkd.TinyMSELoss', on='logits'),
+        off=dict(type='mmkd.TinyMSELoss', on='logits', loss_weight=0.0),
+    )
+    distiller = build(losses=losses)
+    found = distiller.train()(**batch(distiller), mode='loss')
+    assert distiller.losses['on'].calls and not distiller.losses['off'].calls
+    assert found['loss_on'] > 0 and found['loss_off'] == 0
