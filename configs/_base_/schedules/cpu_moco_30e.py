@@ -1,5 +1,5 @@
-# MoCo on one CPU core: 50 epochs, bfloat16, cosine.
-max_epochs = 50
+# MoCo on one CPU core: 30 epochs, bfloat16, cosine.
+max_epochs = 30
 optim_wrapper = dict(
     type='mmkd.AutocastOptimWrapper',
     optimizer=dict(type='SGD', lr=0.06, momentum=0.9, weight_decay=5e-4),
