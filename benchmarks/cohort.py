@@ -33,6 +33,7 @@ from benchmarks.cases.distillers import (  # noqa: E402
     build_distiller,
     load_batch,
     resized_cohort,
+    tell_classes,
     train_alone,
     unpad,
 )
@@ -89,6 +90,7 @@ def benchmark(config: Config, args: argparse.Namespace) -> dict[str, Any]:
                     [distiller, *distiller.cohort.peers], args.input_shape[1:]
                 )
             models[kind, count] = distiller.to(device).train()
+            tell_classes(distiller, batch)
     models['none', 1] = train_alone(distiller.cohort[0])
     steps: dict[tuple[str, int], Step] = {}
     for (kind, count), model in models.items():

@@ -36,6 +36,7 @@ from torch import nn  # noqa: E402
 from benchmarks.cases.distillers import (  # noqa: E402
     build_distiller,
     load_batch,
+    tell_classes,
     train_alone,
     unpad,
 )
@@ -52,6 +53,7 @@ from mmkd.cli.arguments import (  # noqa: E402
 from mmkd.cli.config import read_config  # noqa: E402
 from mmkd.cli.errors import one_line_errors  # noqa: E402
 from mmkd.models.distillers import OfflineDistiller  # noqa: E402
+from mmkd.models.distillers.phases import MAIN  # noqa: E402
 
 MIB = 2**20
 
@@ -87,13 +89,16 @@ def benchmark(config: Config, args: argparse.Namespace) -> dict[str, Any]:
     if args.input_shape is not None:
         unpad([distiller, network], args.input_shape[1:])
     batch = load_batch(config, args.batch_size, args.input_shape)
+    tell_classes(distiller, batch)
     models = dict(
         alone=train_alone(network),
         distiller=distiller,
         hand=copy.deepcopy(distiller),
     )
+    configs = dict.fromkeys(models, config.optim_wrapper)
+    configs['alone'] = config.optim_wrapper.get(MAIN, config.optim_wrapper)
     optimizers = {
-        name: build_optim_wrapper(model, copy.deepcopy(config.optim_wrapper))
+        name: build_optim_wrapper(model, copy.deepcopy(configs[name]))
         for name, model in models.items()
     }
     make = dict(

@@ -143,6 +143,15 @@ def networks_of(model: Mapping[str, Any]) -> dict[str, Any]:
     return {} if trainer is None else trainer.network_configs(model)
 
 
+def writes_configs(model: Mapping[str, Any]) -> bool:
+    """Return whether the networks that ``model`` trains need own configs.
+
+    Those of a `CompressedCohort` stand in no file.
+    """
+    trainer = trainer_of(model)
+    return getattr(trainer, 'writes_configs', lambda _: False)(model)
+
+
 def inherit_preprocessor(model: Any, preprocessor: Any) -> None:
     """Give ``model`` the top-level ``data_preprocessor`` of its config.
 

@@ -58,6 +58,13 @@ TASK_MODULES: dict[str, tuple[str, str]] = {
     'STL10': ('mmkd.datasets.stl10', 'mmpretrain'),
     'TinyImageNet': ('mmkd.datasets.tiny_imagenet', 'mmpretrain'),
     'ResNetV1s': ('mmkd.models.backbones.resnet_v1s', 'mmseg'),
+    'SlimEfficientNet': (
+        'mmkd.models.backbones.slim_efficientnet',
+        'mmpretrain',
+    ),
+    'StagedResNeXt': ('mmkd.models.backbones.staged_resnet', 'mmpretrain'),
+    'StagedResNet': ('mmkd.models.backbones.staged_resnet', 'mmpretrain'),
+    'SVHN': ('mmkd.datasets.svhn', 'mmpretrain'),
     'SyntheticClsDataset': ('mmkd.toys.cls_dataset', 'mmpretrain'),
     'SyntheticSegDataset': ('mmkd.toys.seg_dataset', 'mmseg'),
     'SyntheticPoseDataset': ('mmkd.toys.pose_dataset', 'mmpose'),

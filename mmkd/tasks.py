@@ -94,6 +94,26 @@ def class_dim(
     return None
 
 
+def anchors_of(network: nn.Module, path: str) -> int:
+    """Return how many anchors' scores the channels of a tap hold.
+
+    Args:
+        network: a detector.
+        path: of the tapped module.
+
+    Returns:
+        1 where there are no anchors, or one.
+    """
+    key, _, module = path.partition('.')
+    head: Any = getattr(network, key, None)
+    if not module or not hasattr(head, 'cls_out_channels'):
+        return 1
+    anchors = getattr(head, 'num_base_priors', 1)
+    layer = getattr(head, module, None)
+    channels = getattr(layer, 'out_channels', None)
+    return anchors if channels == anchors * head.cls_out_channels else 1
+
+
 def common_classes(networks: Sequence[nn.Module]) -> int | None:
     """Return the number of classes that all networks have.
 
@@ -120,6 +140,29 @@ def main_head(network: nn.Module) -> Any:
         if hasattr(head, 'predict'):
             return head
     return None
+
+
+def has_own_loss(network: nn.Module) -> bool:
+    """Return whether a network has a head, and so losses of its own.
+
+    An ``ImageClassifier`` without one is an encoder, for learning without
+    labels.
+    """
+    return bool(getattr(network, 'with_head', True))
+
+
+def require_head(network: nn.Module) -> None:
+    """Refuse to ask an encoder for predictions.
+
+    Raises:
+        ValueError: the network has no head.
+    """
+    if not has_own_loss(network):
+        raise ValueError(
+            f'the {type(network).__name__} has no head, so it predicts '
+            'nothing: remove val_dataloader, val_cfg and val_evaluator (and '
+            'the test ones), and judge its features by tools/linear_eval.py'
+        )
 
 
 # -- labels ------------------------------------------------------------------
@@ -336,6 +379,42 @@ def outputs_kept(head: nn.Module) -> Iterator[list[Any]]:
         yield kept
 
 
+def several_stages(head: Any) -> bool:
+    """Return whether a head gives the heat maps of several stages.
+
+    A ``CPMHead`` (of stacked hourglasses) returns a list; its loss is the sum
+    over all, it predicts from the last.
+    """
+    return any(cls.__name__ == 'CPMHead' for cls in type(head).__mro__)
+
+
+def final_output(head: Any, output: Any) -> Any:
+    """Return what ``head`` predicts from: of several stages, the last."""
+    return output[-1] if several_stages(head) else output
+
+
+def _as_output(head: Any, output: Any) -> Any:
+    """Return the `final_output` in the form of the head's own."""
+    single = isinstance(output, torch.Tensor)
+    return [output] if single and several_stages(head) else output
+
+
+@contextmanager
+def _last_stage_alone(head: Any) -> Iterator[None]:
+    """Let a head of several stages judge a single output."""
+    if not several_stages(head):
+        yield
+        return
+    count, losses = head.num_stages, head.loss_module
+    head.num_stages = 1
+    if isinstance(losses, nn.ModuleList):
+        head.loss_module = losses[-1:]
+    try:
+        yield
+    finally:
+        head.num_stages, head.loss_module = count, losses
+
+
 def loss_of_output(
     network: nn.Module, output: Any, data_samples: list
 ) -> torch.Tensor:
@@ -343,7 +422,8 @@ def loss_of_output(
 
     Args:
         network: of mmpretrain, mmsegmentation or mmpose.
-        output: of its head's shape, e.g. logits (N, K).
+        output: of its head's shape, e.g. logits (N, K); of a head of several
+            stages, that of one.
         data_samples: with labels.
 
     Returns:
@@ -359,13 +439,17 @@ def loss_of_output(
             'classifier could use; use an exchange without one'
         )
     config = getattr(network, 'train_cfg', None)
-    with head_answers(head, lambda *args, **kwargs: output):
+    answer = _as_output(head, output)
+    with (
+        _last_stage_alone(head),
+        head_answers(head, lambda *args, **kwargs: answer),
+    ):
         if hasattr(network, 'decode_head'):
-            losses = head.loss(output, data_samples, config)
+            losses = head.loss(answer, data_samples, config)
         elif repository_of(head) == 'mmpose':
-            losses = head.loss(output, data_samples, train_cfg=config or {})
+            losses = head.loss(answer, data_samples, train_cfg=config or {})
         else:
-            losses = head.loss((output,), data_samples)
+            losses = head.loss((answer,), data_samples)
     values = [value for key, value in losses.items() if 'loss' in key]
     return torch.stack(
         [torch.as_tensor(value).sum() for value in values]
@@ -385,7 +469,8 @@ def predictions_of_outputs(
             flipped copies, resizing).
         inputs: (N, C, H, W).
         data_samples: of the batch.
-        outputs: what the head answers, call by call.
+        outputs: what the head answers, call by call (of a head of several
+            stages, what its last one does).
 
     Returns:
         What ``network.predict`` returns.
@@ -396,7 +481,7 @@ def predictions_of_outputs(
     head = main_head(network)
     if head is None:
         raise TypeError(f'{type(network).__name__} has no single head')
-    answers = iter(outputs)
+    answers = iter([_as_output(head, output) for output in outputs])
     network.extract_feat = lambda images, *a, **k: images  # type: ignore
     try:
         with head_answers(head, lambda *args, **kwargs: next(answers)):

@@ -2,8 +2,10 @@
 
     python tools/linear_eval.py CONFIG CHECKPOINT DATA [--protocol mcl]
 
-CONFIG and CHECKPOINT are those of a network, e.g. an exported peer; DATA is
-a config with train_dataloader and test_dataloader (or val_dataloader).
+CONFIG and CHECKPOINT are those of a network, e.g. an exported peer, or of the
+run that trained it; CHECKPOINT random stands for a network that has learned
+nothing. DATA is a config with train_dataloader and test_dataloader (or
+val_dataloader).
 By default the training images pass the test transforms and their features
 are computed once. With --augment they pass the training transforms anew in
 each epoch, as the published protocols do.

@@ -1,9 +1,11 @@
-"""Draw a cohort: curves of the peers, maps of features, similarities.
+"""Draw a cohort: curves and sizes of peers, maps of features, similarities.
 
     python tools/plot_cohort.py curves RUN [RUN ...] --metric accuracy/top1
+    python tools/plot_cohort.py sizes --cohort CONFIG RUN
     python tools/plot_cohort.py maps DATA --network single CONFIG CHECKPOINT \\
         --network MCL CONFIG CHECKPOINT
     python tools/plot_cohort.py similarity DATA --cohort CONFIG CHECKPOINT
+    python tools/plot_cohort.py scores RUN [RUN ...]
 
 RUN is a work directory (or its scalars.json), as PATH or NAME=PATH; DATA is
 a config with a dataloader. --network and --cohort may be given several
@@ -34,9 +36,11 @@ from mmkd.results.cohort_pictures import (  # noqa: E402
     draw_curves,
     draw_maps,
     draw_similarity,
+    draw_sizes,
     named_features,
     named_sources,
 )
+from mmkd.results.score_curves import draw_scores  # noqa: E402
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -51,10 +55,24 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     curves.add_argument(
         '--from-zero', action='store_true', help='vertical axes begin at 0'
     )
+    sizes = tasks.add_parser('sizes', help='parameters and metric of peers')
+    sizes.add_argument(
+        '--cohort',
+        nargs=2,
+        action='append',
+        required=True,
+        metavar=('CONFIG', 'RUN'),
+    )
+    sizes.add_argument('--metric', default='accuracy/top1')
     maps = tasks.add_parser('maps', help='features as points of the plane')
     maps.add_argument('--method', choices=METHODS, default='pca')
     similar = tasks.add_parser('similarity', help='every pair of networks')
     similar.add_argument('--measure', choices=MEASURES, default='cka')
+    scores = tasks.add_parser('scores', help="AFD's discriminators")
+    scores.add_argument('runs', nargs='+', metavar='RUN')
+    scores.add_argument(
+        '--window', type=int, default=1, help='average so many logged values'
+    )
     for each in (maps, similar):
         each.add_argument('data', help='config with the dataloaders')
         each.add_argument(
@@ -103,6 +121,10 @@ def draw(args: argparse.Namespace) -> list[str]:
         return draw_curves(
             args.runs, args.metric, args.out, args.x_label, args.from_zero
         )
+    if args.task == 'scores':
+        return draw_scores(args.runs, args.out, args.window)
+    if args.task == 'sizes':
+        return draw_sizes(args.cohort, args.metric, args.out)
     if args.task == 'similarity':
         return draw_similarity(features_of(args), args.measure, args.out)
     draw_maps(features_of(args), args.out, args.method, args.seed)

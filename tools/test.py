@@ -43,6 +43,7 @@ from mmkd.deploy import (  # noqa: E402
     weights_of,
 )
 from mmkd.networks import networks_of  # noqa: E402
+from mmkd.tasks import require_head  # noqa: E402
 from mmkd.utils.dist import unwrapped  # noqa: E402
 from mmkd.utils.types import type_name  # noqa: E402
 
@@ -109,8 +110,10 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
             if args.all_peers:
                 network.load_state_dict(state)
             else:
+                network = network.module if args.tta else network
+                require_head(network)
                 load_network_weights(
-                    network.module if args.tta else network,
+                    network,
                     args.checkpoint,
                     peer=args.peer,
                     weights=args.weights,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
@@ -17,6 +18,7 @@ from mmkd.checkpoints.export import save_plain
 from mmkd.deploy import deployed_network
 from mmkd.inputs import input_shapes
 from mmkd.models.distillers.base import BaseDistiller
+from mmkd.models.distillers.batch import Batch
 from mmkd.models.distillers.loss_terms import bind_losses
 from mmkd.models.distillers.rehearsal import Rehearsal
 from mmkd.models.distillers.role import Role
@@ -142,6 +144,29 @@ def load_batch(
         )
     _, height, width = input_shape
     return toy_batch(TASKS[scope], size, size=(height, width))
+
+
+def tell_classes(distiller: Any, batch: Mapping[str, Any]) -> None:
+    """Say the class of every sample to parts that draw from a data set.
+
+    Those of the batch are its own; the others are spread evenly.
+    """
+    asking = [
+        part
+        for part in distiller.modules()
+        if hasattr(part, 'set_dataset_labels')
+    ]
+    if not asking:
+        return
+    data = distiller.data_preprocessor(copy.copy(dict(batch)), True)
+    device = next(distiller.parameters()).device
+    info = Batch(data['data_samples'], device)
+    index, labels = info['sample_idx'].cpu(), info['labels'].cpu()
+    for part in asking:
+        count = getattr(part, 'num_samples', None) or part.loss.num_samples
+        classes = torch.arange(count) % max(10, int(labels.max()) + 1)
+        classes[index] = labels
+        part.set_dataset_labels(classes, device)
 
 
 def unpad(networks: Iterable[nn.Module], size: Sequence[int]) -> None:

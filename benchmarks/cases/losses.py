@@ -9,6 +9,9 @@ import torch
 from torch.nn import functional
 
 from benchmarks.cases.cls_losses import nst_crd_cases
+from benchmarks.cases.detection_losses import pkd_cases
+from benchmarks.cases.layer_losses import lmcl_cases
+from benchmarks.cases.okd_losses import mcl_okd_cases
 from benchmarks.cases.relation_losses import sp_rkd_cases
 from benchmarks.cases.seg_losses import seg_cases
 from benchmarks.measure.losses import Case
@@ -50,10 +53,13 @@ def mcl_cases(device: str, small: bool) -> Iterator[Case]:
 
 METHODS: dict[str, Callable[[str, bool], Iterator[Case]]] = dict(
     cirkd=cirkd_cases,
+    lmcl=lmcl_cases,
     mcl=mcl_cases,
+    mcl_okd=mcl_okd_cases,
     nst_crd=nst_crd_cases,
     seg=seg_cases,
     sp_rkd=sp_rkd_cases,
+    pkd=pkd_cases,
 )
 
 

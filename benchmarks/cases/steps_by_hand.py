@@ -17,6 +17,7 @@ from torch import nn
 from mmkd.models.cohorts.sharing import SharedPart
 from mmkd.models.distillers import OfflineDistiller, OnlineDistiller
 from mmkd.models.distillers.batch import Batch
+from mmkd.models.distillers.phases import MAIN
 
 
 def offline_step(
@@ -70,23 +71,32 @@ def offline_step(
 
 
 def online_step(
-    distiller: OnlineDistiller, optimizer: OptimWrapper, batch: dict
+    distiller: OnlineDistiller, optimizer: Any, batch: dict
 ) -> Callable[[], None]:
     """The step of the peers of a cohort, one after the other.
 
-    A shared trunk runs once: the other peers are given what it gave the
-    first one.
+    A shared trunk runs once per view: the other peers are given what it gave
+    the first one. Averaged copies run after them, without gradient. Where
+    there are phases, each differentiates its own losses.
+
+    Args:
+        distiller: whose step it is.
+        optimizer: one, or one per phase.
+        batch: what the data loader gives.
 
     Raises:
-        ValueError: the distiller has a step of several phases, or a trunk is
-            shared that every peer runs on its own view.
+        ValueError: one peer alone trains the trunk.
     """
-    if distiller.phases:
-        raise ValueError(
-            f'benchmark: the step has phases ({", ".join(distiller.phases)}),'
-            ' which have no step by hand; choose another exchange'
-        )
     cohort = distiller.cohort
+    if cohort.sharing.first_only:
+        raise ValueError(
+            'benchmark: a trunk that the first peer alone trains has no step '
+            "by hand; set cohort.stem_gradient='all'"
+        )
+    following = {
+        group: [_permanent_hooks(r.network, r.taps) for r in group.roles]
+        for group in distiller.following.values()
+    }
     learned = [
         _permanent_hooks(role.network, role.taps) for role in distiller.peers
     ]
@@ -94,18 +104,23 @@ def online_step(
         _run_once(cohort[part.peers[0]], part, cohort.sharing.scale_gradient)
         for part in cohort.sharing.parts
     ]
+    trunks += [
+        _run_once(group.copies[part.peers[0]], part, False)
+        for group in following
+        for part in group.sharing.parts
+    ]
 
-    def total_loss() -> torch.Tensor:
+    def forget() -> None:
+        for kept in trunks:
+            kept.clear()
+
+    def total_losses() -> dict[str, Any]:
         data = distiller.data_preprocessor(copy.copy(batch), True)
         inputs, samples = data['inputs'], data['data_samples']
         views = inputs
-        if isinstance(inputs, torch.Tensor):
+        one_view = isinstance(inputs, torch.Tensor)
+        if one_view:
             views = [inputs] * len(cohort)
-        elif trunks:
-            raise ValueError(
-                'benchmark: a trunk that is shared between several views has '
-                'no step by hand; set num_views=1 or cohort.shared=[]'
-            )
         info = Batch(samples, views[0].device, network=cohort[0])
         rows = None
         if distiller.views is not None:
@@ -115,6 +130,7 @@ def online_step(
                 samples, turned.device, labels['view_labels'], cohort[0]
             )
         total: Any = 0.0
+        totals: dict[str, Any] = {}
         tensors = []
         for k, peer in enumerate(cohort.peers):
 
@@ -125,25 +141,69 @@ def online_step(
             weight = distiller.task_weights[k]
             total = total + weight * sum(_loss_values(own))
             tensors.append(seen)
+            if not one_view:
+                forget()
+        for (name, group), hooks in zip(
+            distiller.following.items(), following.values(), strict=True
+        ):
+            for k, (role, kept) in enumerate(
+                zip(group.roles, hooks, strict=True)
+            ):
+                with torch.no_grad():
+                    role.network(views[k], mode='tensor')
+                    copied = role.named(kept)
+                tensors[k] |= {f'{name}.{t}': v for t, v in copied.items()}
+                if not one_view:
+                    forget()
         for exchange in distiller.exchanges:
             read = [
                 {role: own[name] for role, name in exchange.on.items()}
                 for own in tensors
             ]
-            losses = exchange(read, info)
-            total = total + sum(_loss_values(losses))
-        for kept in trunks:
-            kept.clear()
-        return total
+            read = exchange.adapt(read)
+            aux = exchange.auxiliary(read, info)
+            total = total + sum(_loss_values(exchange(read, info, None, aux)))
+            for phase in exchange.phases:
+                losses = exchange(read, info, phase, aux)
+                totals[phase] = sum(_loss_values(losses))
+        forget()
+        return {MAIN: total, **totals}
 
     def step() -> None:
-        with optimizer.optim_context(distiller):
-            total = total_loss()
-        optimizer.update_params(total)
+        phased = bool(distiller.phases)
+        main = optimizer[MAIN] if phased else optimizer
+        with main.optim_context(distiller):
+            totals = total_losses()
+        if phased:
+            _step_phases(optimizer, totals)
+        else:
+            main.update_params(totals[MAIN])
         for exchange in distiller.exchanges:
             exchange.after_step(distiller.trained)
+        for group in following:
+            group.copies.follow()
 
     return step
+
+
+def _step_phases(optimizers: Any, totals: dict[str, Any]) -> None:
+    """Differentiate every phase at the same weights, then step."""
+    found = []
+    for phase, total in totals.items():
+        groups = optimizers[phase].optimizer.param_groups
+        leaves = [p for group in groups for p in group['params']]
+        grads = torch.autograd.grad(
+            total,
+            leaves,
+            retain_graph=phase != list(totals)[-1],
+            allow_unused=True,
+        )
+        found.append((optimizers[phase].optimizer, leaves, grads))
+    for optimizer, leaves, grads in found:
+        for leaf, grad in zip(leaves, grads, strict=True):
+            leaf.grad = grad
+        optimizer.step()
+        optimizer.zero_grad()
 
 
 def exchange_step(

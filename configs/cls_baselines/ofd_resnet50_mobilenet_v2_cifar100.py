@@ -5,6 +5,7 @@ _base_ = [
     '../_base_/methods/ofd.py',
 ]
 model = dict(
+    teacher=dict(batch_statistics=True),
     aux_heads=dict(
         margins=dict(
             type='mmkd.BatchNormMargins',

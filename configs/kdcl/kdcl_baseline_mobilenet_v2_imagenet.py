@@ -5,3 +5,4 @@ _base_ = [
     '../_base_/schedules/imagenet_step_90.py',
     '../_base_/cls_runtime.py',
 ]
+model = dict(head=dict(init_cfg=None))  # PyTorch's

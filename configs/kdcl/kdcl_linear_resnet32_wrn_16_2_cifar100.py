@@ -1,4 +1,5 @@
-# KDCL-Linear, ResNet-32 and WRN-16-2, an augmentation each.
+# KDCL-Linear, ResNet-32 and WRN-16-2, an augmentation each. The recipe is that
+# of a reimplementation, and so is its temperature.
 _base_ = [
     'kdcl_baseline_resnet32_own_cifar100.py',
     '../_base_/methods/kdcl.py',
@@ -10,6 +11,7 @@ model = dict(
     cohort=dict(peers=[_base_.model, second], **_base_.cohort),
     **_base_.method,
 )
+model['exchange']['temperature'] = 4.0
 val_evaluator = dict(
     _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
 )

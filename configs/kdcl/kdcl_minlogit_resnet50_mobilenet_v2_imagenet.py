@@ -6,11 +6,11 @@ _base_ = [
 ]
 data_preprocessor = dict(type='mmkd.MultiViewPreprocessor')
 augment = [
-    dict(type='RandomResizedCrop', scale=224),
+    dict(type='RandomResizedCrop', scale=224, backend='pillow'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
 ]
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
     dict(type='MultiView', num_views=[2], transforms=[augment]),
     dict(type='PackInputs', meta_keys=('sample_idx', 'img_path')),
 ]

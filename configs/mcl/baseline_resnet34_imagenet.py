@@ -6,3 +6,7 @@ _base_ = [
     '../_base_/schedules/imagenet_step_90.py',
     '../_base_/cls_runtime.py',
 ]
+model = dict(
+    backbone=dict(zero_init_residual=False),
+    head=dict(init_cfg=None),  # PyTorch's, as published
+)

@@ -6,4 +6,7 @@ _base_ = [
     '../_base_/schedules/imagenet_sfp_100.py',
     '../_base_/cls_runtime.py',
 ]
-model = dict(head=dict(init_cfg=None))  # PyTorch's default
+model = dict(
+    backbone=dict(zero_init_residual=False),
+    head=dict(init_cfg=None),  # PyTorch's, as published
+)

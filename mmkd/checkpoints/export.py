@@ -23,7 +23,7 @@ from mmkd.deploy import (
     resolve_peer,
     weights_of,
 )
-from mmkd.networks import build_network, networks_of
+from mmkd.networks import build_network, networks_of, writes_configs
 from mmkd.version import __version__
 
 
@@ -62,7 +62,9 @@ def export_student(
     """Write the deployed network of a run as a plain checkpoint.
 
     The written file is read again into the network that the config's
-    repository builds, strictly, and must give the same outputs.
+    repository builds, strictly, and must give the same outputs. Where no
+    file has the config of the network (that of a compressed student), it is
+    written beside it.
 
     Args:
         config: of a distiller or of the network. Teachers are not built.
@@ -88,6 +90,7 @@ def export_student(
         source, checkpoint, peer=peer, weights=weights_of(config), state=state
     )
     save_plain(source, out, (saved.get('meta') or {}).get('dataset_meta'))
+    write_config(config, out, peer)
 
     network = build_network(plain)
     inputs = random_inputs(network, input_shape)
@@ -161,6 +164,29 @@ def save_plain(
     if dataset_meta is not None:
         meta['dataset_meta'] = _plain(dataset_meta)
     write_weights(out, plain_state(network), meta)
+
+
+def write_config(
+    config: Config, out: str | Path, peer: int | None = None
+) -> Path | None:
+    """Write the config of a network beside its weights, if none has it.
+
+    Args:
+        config: of the run.
+        out: the file of the weights; the config is called alike, ``.py``.
+        peer: which peer of a cohort; defaults to the deployed one.
+
+    Returns:
+        The file; None (and nothing is written) where the networks have
+        configs of their own.
+    """
+    if not writes_configs(config.get('model', {})):
+        return None
+    model = deployed_network(config, peer)
+    scope = model.pop('_scope_', None)
+    path = Path(out).with_suffix('.py')
+    Config(dict(default_scope=scope, model=model)).dump(path)
+    return path
 
 
 def _plain(value: Any) -> Any:

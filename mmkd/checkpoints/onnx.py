@@ -36,7 +36,7 @@ def export_onnx(
 
     Raises:
         ImportError: onnx or onnxruntime is missing.
-        ValueError: the outputs differ.
+        ValueError: the network cannot be traced, or the outputs differ.
     """
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
@@ -51,16 +51,24 @@ def export_onnx(
         warnings.simplefilter('ignore')  # about constants in traced shapes
         wanted = wrapped(inputs)
         names = [f'output{index}' for index in range(len(wanted))]
-        torch.onnx.export(
-            wrapped,
-            (inputs,),
-            str(path),
-            input_names=['input'],
-            output_names=names,
-            dynamic_axes={name: {0: 'batch'} for name in ['input', *names]},
-            opset_version=17,
-            **_tracing(),
-        )
+        try:
+            torch.onnx.export(
+                wrapped,
+                (inputs,),
+                str(path),
+                input_names=['input'],
+                output_names=names,
+                dynamic_axes={n: {0: 'batch'} for n in ['input', *names]},
+                opset_version=17,
+                **_tracing(),
+            )
+        except Exception as error:  # of any layer or operator
+            raise ValueError(
+                f'--onnx: {type(network).__name__} has no ONNX form '
+                f'({type(error).__name__}: {error}); leave --onnx out, or '
+                'export the plain checkpoint with the tool of its repository '
+                '(mmdeploy)'
+            ) from error
     found = _run_onnx(path, inputs)
     single = _run_onnx(path, inputs[:1])
     deviation = max(

@@ -106,6 +106,9 @@ _DEFAULT_HOOKS = (
     'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler',
     'checkpoint',
 )  # fmt: skip
+# What mmengine reads of a custom key; mmpose's ViTPose configs have the last,
+# a mistake.
+_CUSTOM_KEY = ('lr_mult', 'decay_mult', 'decay_multi')
 # What networks of the repositories read of their test_cfg, one by one.
 _TEST_CFG = (
     'crop_size', 'flip_mode', 'flip_test', 'mask_thr_binary', 'max_per_img',
@@ -116,13 +119,17 @@ _TEST_CFG = (
 
 
 def _check_names(config: Config) -> None:
-    """Refuse misspelt names of default hooks and in ``test_cfg``."""
+    """Refuse misspelt names of hooks, in ``test_cfg`` and custom keys."""
     for key in config.get('default_hooks') or {}:
         _refuse_like('default_hooks', key, _DEFAULT_HOOKS)
     for path, value in walk(config.get('model'), 'model'):
         if '.test_cfg' in path and isinstance(value, Mapping):
             for key in value:
                 _refuse_like(path, key, _TEST_CFG)
+    for path, value in walk(config.get('optim_wrapper'), 'optim_wrapper'):
+        if '.custom_keys.' in path and isinstance(value, Mapping):
+            for key in value:
+                _refuse_like(path, key, _CUSTOM_KEY)
 
 
 def _refuse_like(path: str, key: str, known: tuple[str, ...]) -> None:

@@ -16,7 +16,10 @@ _DUMPS = (
     'Config:',
     'Hooks will be executed in the following order:',
     'Distributed training is not used, all SyncBatchNorm',
+    'paramwise_options -- ',  # a line for every option of every parameter
 )
+# What mmengine says of every parameter that several peers share.
+_SHARED = 'is duplicate. It is skipped since bypass_duplicate=True'
 
 
 @contextmanager
@@ -35,7 +38,8 @@ class ToFileOnly(logging.Filter):
         """Return whether the terminal shows ``record``."""
         text = record.getMessage().lstrip('-\n ')
         advice = record.levelno == logging.WARNING and 'deprecated' in text
-        return not advice and not text.startswith(_DUMPS)
+        dump = text.startswith(_DUMPS) or text.endswith(_SHARED)
+        return not advice and not dump
 
 
 def keep_dumps_off_terminal(logger: logging.Logger) -> None:

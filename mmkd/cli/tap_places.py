@@ -34,9 +34,12 @@ class Row:
     kept: list[tuple[torch.Tensor, int]] = field(default_factory=list)
 
     def record(self, args: Any, result: Any) -> None:
-        self.inputs = shapes(args)
-        self.outputs = shapes(result)
-        self.kept = [(t, t._version) for t in tensors(result)]
+        """Note a call; a tap on a module called several times is a list."""
+        called = self.outputs != NOT_CALLED
+        self.inputs = f'{self.inputs} {shapes(args)}'.lstrip()
+        self.outputs = f'{self.outputs if called else ""} {shapes(result)}'
+        self.outputs = self.outputs.lstrip()
+        self.kept += [(t, t._version) for t in tensors(result)]
 
     def finish(self) -> None:
         """Note outputs that a later layer overwrote; free them."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmkd.checkpoints.fit import OPTION, check_load_from
 from mmkd.checkpoints.last import describe_last
-from mmkd.checkpoints.read import read_checkpoint
+from mmkd.checkpoints.read import describe_keys, read_checkpoint
 from mmkd.engine.hooks.safe_checkpoint_hook import (
     choose_resumed,
     saved_files,
@@ -73,9 +75,13 @@ def check_start(runner: Runner) -> None:
 
 
 def check_resumed(runner: Runner) -> None:
-    """Refuse to resume from a file of another model.
+    """Refuse to resume from a file of another model, or a broken one.
 
     mmengine would only warn and go on with what fits.
+
+    Raises:
+        ValueError: entries are missing, unexpected, of other shape, or not
+            finite (weights, and banks and queues of losses).
     """
     if not getattr(runner, '_resume', False):
         return
@@ -95,6 +101,24 @@ def check_resumed(runner: Runner) -> None:
             f'the config ({", ".join(wrong[:3])}, ...); resume with the '
             'config of that run, or start anew in another --work-dir'
         )
+    broken = sorted(k for k, v in saved.items() if _broken(v, own[k]))
+    if broken:
+        raise ValueError(
+            f'--resume {path}: what is not finite cannot be gone on from: '
+            f'{describe_keys(broken, 3)}; resume from an earlier checkpoint, '
+            '--resume FILE, or start anew in another --work-dir'
+        )
+
+
+def _broken(saved: Any, own: Any) -> bool:
+    """Whether an entry is not finite where the model of the config is.
+
+    Masks hold infinities from the start.
+    """
+    if not isinstance(saved, torch.Tensor) or not saved.is_floating_point():
+        return False
+    finite = saved.isfinite()
+    return not bool((finite | ~own.to(finite.device).isfinite()).all())
 
 
 def warn_of_ramps(runner: Runner) -> None:

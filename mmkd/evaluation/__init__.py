@@ -9,6 +9,7 @@ from mmkd.evaluation.linear_eval import (
     LinearResult,
     linear_eval,
 )
+from mmkd.evaluation.peer_distance import PeerDistance
 from mmkd.evaluation.peer_metric import PeerMetric
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     'JigsawAccuracy',
     'LinearProtocol',
     'LinearResult',
+    'PeerDistance',
     'PeerMetric',
     'collect_features',
     'few_shot_eval',

@@ -15,11 +15,13 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmkd.deploy import load_deployed
-from mmkd.networks import freeze
+from mmkd.deploy import deployed_network, load_deployed
+from mmkd.networks import build_network, freeze
 from mmkd.utils.modes import evaluating
 
 SPLITS = ('train', 'val', 'test')
+#: stands for a checkpoint: weights as they are initialised
+RANDOM = 'random'
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def frozen_network(
 
     Args:
         config: of the network, or of a distiller that deploys it.
-        checkpoint: weights of the network or of the distiller; all must fit.
+        checkpoint: weights of the network or of the distiller; all must
+            fit. ``'random'`` initialises the network instead.
         data: a config whose ``data_preprocessor`` (normalization of the
             data) replaces the network's own, if it has one.
         peer: which one of a cohort; defaults to the deployed one.
@@ -70,9 +73,13 @@ def frozen_network(
     Raises:
         ValueError: the weights do not fit.
     """
-    network = load_deployed(
-        config, checkpoint, peer=peer, allow_pickle=allow_pickle
-    ).network
+    if checkpoint == RANDOM:
+        network: Any = build_network(deployed_network(config, peer))
+        network.init_weights()
+    else:
+        network = load_deployed(
+            config, checkpoint, peer=peer, allow_pickle=allow_pickle
+        ).network
     preprocessor = None if data is None else data.get('data_preprocessor')
     if preprocessor is not None:
         with DefaultScope.overwrite_default_scope(_scope(data)):

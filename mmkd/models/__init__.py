@@ -8,4 +8,5 @@ from mmkd.models.exchanges import *  # noqa: F403
 from mmkd.models.heads import *  # noqa: F403
 from mmkd.models.losses import *  # noqa: F403
 from mmkd.models.necks import *  # noqa: F403
+from mmkd.models.norms import *  # noqa: F403
 from mmkd.models.views import *  # noqa: F403

@@ -13,6 +13,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmkd.cli.config import read_config
+from mmkd.deploy import deployed_network
 from mmkd.evaluation.features import (
     Features,
     choose_classes,
@@ -23,7 +24,7 @@ from mmkd.evaluation.features import (
 )
 from mmkd.evaluation.projection import project
 from mmkd.evaluation.similarity import similarity_matrix
-from mmkd.networks import networks_of
+from mmkd.networks import build_network, networks_of
 from mmkd.results.curves import DEPLOYED, Curve, peer_curves, read_scalars
 from mmkd.visualization import (
     plot_curves,
@@ -134,6 +135,44 @@ def draw_curves(
         for peer, (steps, values) in curves.items():
             lines.append(f'{title}, {peer}: {values[-1]:.2f} at {steps[-1]}')
     plot_curves(panels, out, x_label, from_zero=from_zero, dashed=[DEPLOYED])
+    return lines
+
+
+def draw_sizes(
+    cohorts: Sequence[tuple[str, str]],
+    metric: str,
+    out: str | Path,
+) -> list[str]:
+    """Draw what every peer costs and reaches; returns a line for each.
+
+    Args:
+        cohorts: config and work directory (or log) of every run.
+        metric: without the name of the peer; its last value is drawn.
+        out: PNG file to write.
+
+    Raises:
+        KeyError: the log has no such metric of the peers.
+    """
+    curves: dict[str, Curve] = {}
+    lines = []
+    for name, path in cohorts:
+        config = read_config(name)
+        found = peer_curves(read_scalars(path), metric)
+        sizes, values = [], []
+        for index, label in enumerate(networks_of(config.model)):
+            if label not in found:
+                raise KeyError(
+                    f'run "{path}" has no {label}/{metric}: evaluate the '
+                    "peers by val_evaluator=dict(type='mmkd.PeerMetric', ...)"
+                )
+            network = build_network(deployed_network(config, index))
+            sizes.append(sum(p.numel() for p in network.parameters()) / 1e3)
+            values.append(found[label][1][-1])
+            lines.append(
+                f'{label}: {sizes[-1]:.1f} k parameters, {values[-1]:.2f}'
+            )
+        curves[Path(path).name] = sizes, values
+    plot_curves({metric: curves}, out, 'parameters / 1000', from_zero=False)
     return lines
 
 

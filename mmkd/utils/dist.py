@@ -15,6 +15,7 @@ __all__ = [
     'gather_rows',
     'get_rank',
     'get_world_size',
+    'mean_of_ranks',
     'unwrapped',
 ]
 
@@ -51,3 +52,14 @@ def broadcast_from_first(tensors: Iterable[torch.Tensor]) -> None:
     if get_world_size() > 1:
         for tensor in tensors:
             distributed.broadcast(tensor, src=0)
+
+
+@torch.no_grad()
+def mean_of_ranks(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the mean of the tensors of all processes. Not differentiable."""
+    world_size = get_world_size()
+    if world_size == 1:
+        return tensor
+    tensor = tensor.clone()
+    distributed.all_reduce(tensor)
+    return tensor / world_size

@@ -24,11 +24,15 @@ CHILDREN = {
     'cirkd': 'cirkd/cpu_baseline_camvid.py',
     'cl_ilr': 'cl_ilr/toy_cl_ilr.py',
     'cls_baselines': 'cls_baselines/cpu_baseline_resnet8_25_cifar100.py',
+    'afd': 'afd/toy_afd.py',
+    'detection': 'detection/toy_baseline_faster_rcnn.py',
     'dml': 'dml/toy_dml.py',
+    'ffl': 'ffl/toy_ffl.py',
     'hsjp': 'hsjp/toy_hsjp.py',
     'hssakd': 'hssakd/toy_online_x2.py',
     'kdcl': 'kdcl/toy_kdcl.py',
     'mcl': 'mcl/toy_mcl_x2.py',
+    'mcl_moco': 'mcl_moco/toy_mcl_moco_x2.py',
     'okddip': 'okddip/toy_okddip.py',
     'one': 'one/toy_one.py',
     'quickstart': 'quickstart/student.py',
@@ -52,7 +56,8 @@ def build(config: Config, with_data: bool) -> list[str]:
         name = type(built).__name__
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         runner.build_train_loop(config.train_cfg)
-        runner.build_val_loop(config.val_cfg)
+        if config.get('val_cfg') is not None:  # not without labels
+            runner.build_val_loop(config.val_cfg)
     else:
         name = _resolve(loader)
         runner.build_evaluator(config.val_evaluator)

@@ -265,6 +265,8 @@ BASES: dict[str, Callable[[Path], Any]] = dict(
     okddip=of_file('okddip/toy_okddip.py'),
     kdcl=of_file('kdcl/toy_kdcl.py'),
     cl_ilr=of_file('cl_ilr/toy_cl_ilr.py'),
+    ffl=of_file('ffl/toy_ffl.py'),
+    afd=of_file('afd/toy_afd.py'),
 )
 
 

@@ -139,8 +139,8 @@ _READ = {key for key in RUN_KEYS if not key.startswith(('test_', 'tta_'))}
 # What configs name as they like, or what mmengine reads only elsewhere.
 _FREE = {'_scope_', 'work_dir', 'type'}
 _NAMES = {
-    'aux_heads', 'default_hooks', 'dist_cfg', 'followers', 'losses',
-    'meta_keys', 'metainfo', 'nms', 'taps', 'visualizer',
+    'aux_heads', 'custom_keys', 'default_hooks', 'dist_cfg', 'followers',
+    'losses', 'meta_keys', 'metainfo', 'nms', 'taps', 'visualizer',
 }  # fmt: skip
 _OF_MMCV = {'norm_cfg', 'act_cfg', 'conv_cfg'}  # mmkd falls back on them
 

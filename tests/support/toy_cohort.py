@@ -65,12 +65,14 @@ def cohort_config(
     if isinstance(peers, int):
         peers = [toy_network(task, 4) for _ in range(peers)]
     cohort = changes.pop('cohort', {})
+    if 'peer' not in cohort:  # else the cohort makes its peers itself
+        cohort = dict(dict(type='mmkd.Cohort', peers=peers), **cohort)
     exchange: dict[str, Any] = dict(type='mmkd.MutualExchange')
     if task == 'pose':
         exchange['transfer_loss'] = dict(type='mmkd.TinyTransferLoss')
     config = dict(
         type='mmkd.OnlineDistiller',
-        cohort=dict(type='mmkd.Cohort', peers=peers, **cohort),
+        cohort=cohort,
         taps=dict(logits=LOGITS[task], feats=FEATS[task]),
         exchange=exchange,
         input_shape=(3, *SIZE),

@@ -12,10 +12,13 @@ from benchmarks.measure.losses import Case, measure, table
 
 ROWS = dict(
     cirkd=['mini-batch p2p', 'memory p2p + p2r'],
+    lmcl=['layers, batch', 'layers, banks'],
     mcl=['batch', 'banks', 'queues'],
+    mcl_okd=['MCL-OKD'],
     nst_crd=['NST, small', 'CRD'],
     seg=['SKD pair-wise', 'IFVD'],
     sp_rkd=['SP, small', 'RKD, small'],
+    pkd=['PKD, small'],
 )
 
 

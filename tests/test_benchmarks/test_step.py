@@ -45,14 +45,14 @@ def test_step_by_hand_does_what_the_distiller_does(distiller):
     assert 'student.backbone.conv1.weight' in changed
 
 
-def compare_steps(distiller, by_hand_step, batch):
+def compare_steps(distiller, by_hand_step, batch, options=None):
     """Compare weights after a step; returns the names of changed ones.
 
     In float64: what float32 gives depends on the processor.
     """
     in_float64(distiller)
     by_hand = copy.deepcopy(distiller)
-    options = dict(optimizer=dict(type='SGD', lr=0.1))
+    options = options or dict(optimizer=dict(type='SGD', lr=0.1))
     before = copy.deepcopy(distiller.state_dict())
     make = {steps.train_step: distiller, by_hand_step: by_hand}
     for step, model in make.items():
@@ -105,6 +105,35 @@ def test_views_by_hand(name):
     changed = compare_steps(distiller, step, batch)
     assert any('branches.0.layer3' in key for key in changed)
     assert any(key.endswith('backbone.conv1.weight') for key in changed)
+
+
+@pytest.mark.parametrize('name', ['ffl/toy_ffl', 'afd/toy_afd'])
+def test_fused_and_phased_steps_by_hand(name):
+    config = Config.fromfile(ROOT / f'configs/{name}.py')
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        distiller = MODELS.build(config.model).train()
+    batch = toy_batch('classification', 4, size=(32, 32))
+    options = config.optim_wrapper
+    changed = compare_steps(distiller, online_step, batch, options)
+    parts = ('fusion.fc',) if 'ffl' in name else ('discriminator.1.conv1',)
+    for part in (*parts, 'cohort.peers.1.backbone.layer3'):
+        assert any(part in key for key in changed), part
+
+
+@pytest.mark.parametrize('name', ['pcl/toy_pcl', 'oem/toy_oem'])
+def test_views_followers_and_students_by_hand(name):
+    config = Config.fromfile(ROOT / 'configs' / f'{name}.py')
+    model = dict(config.model, data_preprocessor=config.data_preprocessor)
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        distiller = MODELS.build(model).train()
+    batch = toy_batch('classification', 4, size=(32, 32))
+    changed = compare_steps(distiller, online_step, batch)
+    for k in range(3):
+        assert f'cohort.peers.{k}.backbone.layer3.0.conv1.weight' in changed
+    copied = 'followers.mean.networks.2.head.fc.weight'
+    assert (copied in changed) == ('pcl' in name)
 
 
 def test_losses_of_the_exchange_alone(cohort_config):

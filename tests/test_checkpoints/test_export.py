@@ -14,6 +14,8 @@ from mmkd.checkpoints import onnx
 from mmkd.checkpoints.export import export_student, save_plain, verify_export
 from mmkd.checkpoints.onnx import export_onnx
 from mmkd.checkpoints.verify import random_inputs, raw_outputs
+from mmkd.networks import build_network
+from tests.support.other_networks import faster_rcnn
 
 
 class Network(nn.Module):
@@ -146,6 +148,16 @@ def test_onnx_that_differs_is_refused(tmp_path, monkeypatch):
         export_onnx(
             network, random_inputs(network, (3, 8, 8)), tmp_path / 'x.onnx'
         )
+
+
+@pytest.mark.skipif(not _has_onnx(), reason='onnx is not installed')
+def test_what_has_no_onnx_form_is_named(tmp_path):
+    """Two-stage detectors of mmdetection need mmdeploy for it."""
+    pytest.importorskip('mmdet')
+    network = build_network(faster_rcnn(4)).eval()
+    inputs = random_inputs(network, (3, 64, 64))
+    with pytest.raises(ValueError, match='FasterRCNN has no ONNX.*mmdeploy'):
+        export_onnx(network, inputs, tmp_path / 'x.onnx')
 
 
 def test_missing_onnx_is_named(tmp_path, monkeypatch):

@@ -113,6 +113,17 @@ def test_no_config_of_mmkd_is_refused():
             dict(optim_wrapper=dict(paramwise_cfg=dict(norm_decay_multi=0.0))),
             'unknown key "norm_decay_multi"; nearest: norm_decay_mult',
         ),
+        (
+            dict(
+                optim_wrapper=dict(
+                    paramwise_cfg=dict(
+                        custom_keys={'head.fc': dict(decaymult=0.1)}
+                    )
+                )
+            ),
+            'custom_keys.head.fc has the key "decaymult", which nothing '
+            'reads; nearest: decay_mult',
+        ),
     ],
 )
 def test_keys_that_mmengine_passes_over(changes, words):

@@ -27,6 +27,13 @@ from mmkd.engine.hooks.terminal_line_hook import steps_done
             False,
         ),
         (logging.WARNING, '"FileClient" will be deprecated in future', False),
+        (
+            logging.WARNING,
+            'peer1.conv is duplicate. It is skipped since '
+            'bypass_duplicate=True',
+            False,
+        ),
+        (logging.INFO, 'paramwise_options -- head.fc.bias:lr=0.1', False),
         (logging.WARNING, 'the run counts iterations', True),
         (logging.INFO, 'OnlineDistiller\n  networks', True),
         (logging.ERROR, 'deprecated', True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmkd.cli import tap_places
+from tests.support.other_networks import retinanet
 
 
 def test_listed_paths_are_taps(toy):
@@ -28,3 +29,13 @@ def test_runs_on_the_cpu_where_meta_fails(toy, monkeypatch):
     monkeypatch.setattr(tap_places, 'run', fail_on_meta)
     found, _ = tap_places.list_modules(str(toy.student), (3, 32, 32))
     assert found == wanted
+
+
+def test_a_head_of_all_levels_is_a_list():
+    rows, _ = tap_places.list_modules(retinanet(4), (3, 128, 128))
+    row = next(row for row in rows if row.path == 'bbox_head.retina_cls')
+    sides = (16, 8, 4, 2, 1)
+    assert row.inputs == ' '.join(f'(2, 8, {side}, {side})' for side in sides)
+    assert row.outputs == ' '.join(
+        f'(2, 63, {side}, {side})' for side in sides
+    )

@@ -34,6 +34,7 @@ PUBLISHED = dict(
     wrn_28_4=(5872180, 845.62),
     wrn_40_1=(569780, 83.3),
     wrn_40_2=(2255156, 327.61),
+    densenet_40_12=(188092, 72.4),
     vgg8=(3965028, 96.2),
     vgg11=(9277284, 209.4),
     vgg13=(9462180, 284.9),
@@ -83,7 +84,7 @@ def test_page_says_what_is_measured(name: str) -> None:
     assert type(network.backbone).__name__ == kind
     count = sum(p.numel() for p in network.parameters())
     assert f'{count:,}'.replace(',', ' ') == parameters
-    assert network.head.fc.in_features == int(width)
+    assert network.head.in_channels == int(width)
     assert f'{multiply_adds(network):.2f}' == macs
     if name in PUBLISHED:
         assert count == PUBLISHED[name][0]

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import torchvision
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -110,13 +112,23 @@ def check_published(name: str) -> None:
     first = [t for t in range(T) if schedule.alpha_at(t, T) == 0][0]
     assert first == (0 if schedule.decay is None else round(faded * T))
     assert config.default_hooks.checkpoint.save_best == 'pruned/accuracy/top1'
-    assert config.model == alone.model
     optimizer = dict(config.optim_wrapper.optimizer)
-    assert bool(config.get('load_from')) == bool(trained)
     if trained:
         assert optimizer.pop('lr') == 0.01
-        assert network in config.load_from
         optimizer['lr'] = 0.1
+    if trained and data == 'imagenet':
+        model = copy.deepcopy(config.model)
+        weights = dict(
+            type='Pretrained', checkpoint=f'torchvision://{network}'
+        )
+        assert model.backbone.pop('init_cfg') == weights
+        assert model.head.init_cfg == weights
+        model.head.init_cfg = None
+        assert model == alone.model
+    else:
+        assert config.model == alone.model
+        assert bool(config.get('load_from')) == bool(trained)
+        assert not trained or network in config.load_from
     assert optimizer == alone.optim_wrapper.optimizer
 
 
@@ -316,3 +328,21 @@ def test_short_run_on_real_data(name, data_root, tmp_path) -> None:
     assert ('pruned' in best[0]) == ('baseline' not in name)
     if 'baseline' not in name:  # the first epoch is not a pruned network
         assert best[0].endswith(('epoch_2.pth', 'iter_2.pth'))
+
+
+def test_trained_first_means_torchvisions_network(tmp_path: Path) -> None:
+    """Its weights, classifier included: equal outputs."""
+    torch.manual_seed(0)
+    original = torchvision.models.resnet18().eval()
+    torch.save(original.state_dict(), tmp_path / 'resnet18.pth')
+    name = 'sfp_resnet18_p30_pretrained_imagenet'
+    config = Config.fromfile(FOLDER / f'{name}.py')
+    for part in (config.model.backbone, config.model.head):
+        assert part.init_cfg.checkpoint == 'torchvision://resnet18'
+        part.init_cfg.checkpoint = str(tmp_path / 'resnet18.pth')
+    network = build_network(config.model)
+    network.init_weights()
+    images = torch.randn(1, 3, 64, 64)
+    network.eval()
+    found = network.head.fc(network.extract_feat(images)[-1])
+    torch.testing.assert_close(found, original(images))

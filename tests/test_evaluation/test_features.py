@@ -231,3 +231,14 @@ def test_unlabelled_data_are_refused(checkpoint: tuple[Config, str]) -> None:
         dataset.get_data_info = lambda index, info=info: dict(info)
     with pytest.raises(ValueError, match='no single gt_label'):
         collect_features(frozen_network(*checkpoint), loader)
+
+
+def test_random_network_has_learned_nothing() -> None:
+    config = Config(dict(model=toy_classifier(width=4)))
+    torch.manual_seed(7)
+    found = frozen_network(config, 'random').state_dict()
+    torch.manual_seed(7)
+    wanted = build_network(toy_classifier(width=4))
+    wanted.init_weights()
+    for key, value in wanted.state_dict().items():
+        assert torch.equal(found[key], value), key

@@ -93,6 +93,30 @@ def test_maps(files, tool):
     assert image.shape[1] > 2 * image.shape[0]  # three panels
 
 
+def test_sizes(files, tool, capsys):
+    """Parameters of every peer, its last value; an error without peers."""
+    log = files.folder / 'scalars.json'
+    lines = [
+        {'peer0/acc': 1.0, 'peer1/acc': 2.0, 'peers/acc': 3.0, 'step': k}
+        for k in (1, 2)
+    ]
+    log.write_text('\n'.join(json.dumps(line) for line in lines))
+    network = build_network(toy_classifier(width=4))
+    count = sum(p.numel() for p in network.parameters()) / 1e3
+    options = ('--cohort', files.cohort[0], log, '--out', files.out)
+    main = tool('plot_cohort').main
+    run(main, 'sizes', *options, '--metric', 'acc')
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        f'peer0: {count:.1f} k parameters, 1.00',
+        f'peer1: {count:.1f} k parameters, 2.00',
+    ]
+    picture(files)
+    log.write_text('{"acc": 1.0, "step": 1}')
+    with pytest.raises(SystemExit):
+        run(main, 'sizes', *options, '--metric', 'acc')
+    assert 'has no peer0/acc: evaluate the peers' in capsys.readouterr().err
+
+
 def test_curves(files, tool, capsys):
     scalars = files.folder / 'run' / '1' / 'vis_data' / 'scalars.json'
     scalars.parent.mkdir(parents=True)
@@ -125,3 +149,36 @@ def test_mistakes_give_one_line(files, tool, error_line):
     assert "['a', 'a']" in line
     line = error_line(main, 'maps', files.data, '--cohort', *files.plain)
     assert 'its model is no cohort; give a plain network' in line
+
+
+def test_scores(files, tool, capsys):
+    scalars = files.folder / 'run' / '1' / 'vis_data' / 'scalars.json'
+    scalars.parent.mkdir(parents=True)
+    lines = [
+        {
+            f'peer{k}.score_{kind}': 0.5 + sign * 0.1 * step,
+            'step': step,
+            'loss': 1.0,
+        }
+        for step in (1, 2, 3)
+        for k in (0, 1)
+        for kind, sign in (('real', 1), ('fake', -1))
+    ]
+    scalars.write_text('\n'.join(json.dumps(line) for line in lines))
+    main = tool('plot_cohort').main
+    folder = files.folder / 'run'
+    run(main, 'scores', folder, '--window', 2, '--out', files.out)
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        'run, peer0: real 0.750, fake 0.250',
+        'run, peer1: real 0.750, fake 0.250',
+    ]
+    assert picture(files).shape[1] > 2 * picture(files).shape[0]
+    with pytest.raises(SystemExit):
+        run(main, 'scores', folder, folder, '--out', files.out)
+    assert "two runs are called 'run'" in capsys.readouterr().err
+    scalars.write_text('{"loss": 1.0, "step": 1}')
+    with pytest.raises(SystemExit):
+        run(main, 'scores', folder, '--out', files.out)
+    assert 'a run of mmkd.AdversarialFeatureExchange' in (
+        capsys.readouterr().err
+    )

@@ -1,4 +1,5 @@
-# ImageNet for losses with a memory bank: each sample tells its index.
+# ImageNet for losses with a memory bank: each sample tells its index. Images
+# are read and scaled by PIL, as in torchvision, which the authors use.
 dataset_type = 'ImageNet'
 data_root = '{{$MMKD_DATA:data}}/imagenet'
 data_preprocessor = dict(
@@ -9,14 +10,14 @@ data_preprocessor = dict(
     to_rgb=True,
 )
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='RandomResizedCrop', scale=224),
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='RandomResizedCrop', scale=224, backend='pillow'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs', meta_keys=('sample_idx', 'img_path')),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='ResizeEdge', scale=256, edge='short'),
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='ResizeEdge', scale=256, edge='short', backend='pillow'),
     dict(type='CenterCrop', crop_size=224),
     dict(type='PackInputs', meta_keys=('sample_idx', 'img_path')),
 ]

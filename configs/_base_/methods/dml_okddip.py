@@ -9,7 +9,7 @@ method = dict(
         on='logits',
         target='leave_one_out_mean',
         temperature=3.0,
-        ramp_epochs=80,
+        ramp_epochs=0,  # the authors ramp ONE, CL-ILR and OKDDip alone
         detach_target=False,
     ),
     input_shape=(3, 32, 32),

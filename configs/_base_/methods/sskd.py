@@ -1,11 +1,12 @@
 # SSKD: four rotated views of an image, flipped alike and cropped apart. The
 # cross entropy is of the upright ones and weighs 0.1.
-no_crop = dict(crop_padding=0)
+mean = [0.5071 * 255, 0.4866 * 255, 0.4409 * 255]  # the authors'
+no_crop = dict(crop_padding=0, mean=mean)
 views = dict(
     type='mmkd.CroppedRotationViews',
     num_rotations=4,
     crop_padding=4,
-    mean=[0.5071 * 255, 0.4867 * 255, 0.4408 * 255],
+    mean=mean,
     std=[0.2675 * 255, 0.2565 * 255, 0.2761 * 255],
 )
 embeds = dict(type='mmkd.EmbeddingMLP', on='pooled')

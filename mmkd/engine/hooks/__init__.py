@@ -6,6 +6,7 @@ from mmkd.engine.hooks.export_student_hook import ExportStudentHook
 from mmkd.engine.hooks.filter_norms_hook import FilterNormsHook
 from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.held_out_weights_hook import HeldOutWeightsHook
+from mmkd.engine.hooks.meta_optimization_hook import MetaOptimizationHook
 from mmkd.engine.hooks.progress_hook import ProgressHook
 from mmkd.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmkd.engine.hooks.sample_index_hook import SampleIndexHook
@@ -21,6 +22,7 @@ __all__ = [
     'FilterNormsHook',
     'FiniteGradientHook',
     'HeldOutWeightsHook',
+    'MetaOptimizationHook',
     'ProgressHook',
     'SafeCheckpointHook',
     'SampleIndexHook',

@@ -10,7 +10,7 @@ from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 from torch import nn
 
-from mmkd.checkpoints.export import save_plain
+from mmkd.checkpoints.export import save_plain, write_config
 from mmkd.checkpoints.read import read_checkpoint
 from mmkd.deploy import Deployment, load_network_weights
 from mmkd.registry import HOOKS
@@ -25,7 +25,8 @@ class ExportStudentHook(Hook):
     ``EMAHook``), ``student_best.pth`` those of the best checkpoint where
     ``save_best`` is set (``student_best_<metric>.pth`` where it names
     several). A cohort with ``deploy='all'`` writes ``student_peer0.pth``
-    and so on. Reading them needs no teacher and no mmkd.
+    and so on. Reading them needs no teacher and no mmkd. A student of a
+    `CompressedCohort` has its config beside it, ``student_peer1.py``.
 
     Args:
         out_dir: folder; defaults to the work directory.
@@ -54,9 +55,12 @@ class ExportStudentHook(Hook):
         for hook in averages:
             hook.before_val_epoch(runner)  # swaps the averaged weights in
         try:
-            for suffix, (network, _) in networks.items():
+            for suffix, (network, peer) in networks.items():
                 path = folder / f'{self.name}{suffix}.pth'
                 self._write(runner, network, path)
+                written = write_config(runner.cfg, path, peer)
+                if written is not None:
+                    runner.logger.info(f'Its config is saved to {written}.')
         finally:
             for hook in averages:
                 hook.after_val_epoch(runner)

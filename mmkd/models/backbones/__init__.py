@@ -4,6 +4,7 @@ Those that need a task repository are not imported here.
 """
 
 from mmkd.models.backbones.cifar_backbone import CIFARBackbone
+from mmkd.models.backbones.cifar_densenet import CIFARDenseNet
 from mmkd.models.backbones.cifar_mobilenet_v2 import CIFARMobileNetV2
 from mmkd.models.backbones.cifar_resnet import CIFARResNet
 from mmkd.models.backbones.cifar_shufflenet_v1 import CIFARShuffleNetV1
@@ -11,9 +12,12 @@ from mmkd.models.backbones.cifar_shufflenet_v2 import CIFARShuffleNetV2
 from mmkd.models.backbones.cifar_vgg import CIFARVGG
 from mmkd.models.backbones.cifar_wide_resnet import CIFARWideResNet
 from mmkd.models.backbones.hcgnet import HCGNet
+from mmkd.models.backbones.multi_branch_hourglass import MultiBranchHourglass
+from mmkd.models.backbones.stacked_hourglass import StackedHourglass
 
 __all__ = [
     'CIFARBackbone',
+    'CIFARDenseNet',
     'CIFARMobileNetV2',
     'CIFARResNet',
     'CIFARShuffleNetV1',
@@ -21,4 +25,6 @@ __all__ = [
     'CIFARVGG',
     'CIFARWideResNet',
     'HCGNet',
+    'MultiBranchHourglass',
+    'StackedHourglass',
 ]

@@ -53,6 +53,9 @@ class Cohort(BaseModule):
             modules of unequal shape.
     """
 
+    #: whether a run writes the config of a peer beside its weights
+    writes_configs = False
+
     def __init__(
         self,
         peers: Sequence[Any],

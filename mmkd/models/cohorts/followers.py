@@ -166,6 +166,6 @@ def make_followers(
     if unknown:
         raise TypeError(
             f'{key} has the unknown key {", ".join(unknown)}; known: '
-            f'{", ".join(sorted(known))}'
+            f'{", ".join(sorted(known | {"view", "shuffle"}))}'
         )
     return Followers(networks, heads, **options)

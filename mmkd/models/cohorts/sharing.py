@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +53,9 @@ class SharedRun:
         parts: the shared parts.
         scale_gradient: divide the gradient that flows back into a part by
             its number of branches (CL-ILR).
+
+    Attributes:
+        first_only: only the first peer of a part sends gradients into it.
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class SharedRun:
         self._networks = networks
         self.parts = tuple(parts)
         self.scale_gradient = scale_gradient
+        self.first_only = False
+        self._peer = -1
         self._outputs: dict[Any, list[tuple[Any, int | None]]] = {}
         self._calls: dict[Any, int] = {}
         self._view: Any = None
@@ -72,6 +77,7 @@ class SharedRun:
     def active(self) -> Iterator[SharedRun]:
         """Answer from memory during the ``with`` block."""
         self._outputs = defaultdict(list)
+        self._peer = -1
         patched: list[nn.Module] = []
         try:
             for part in self.parts:
@@ -86,7 +92,8 @@ class SharedRun:
             self._outputs = {}
 
     def next_peer(self, view: Any = None) -> None:
-        """Say that another peer starts, on a view of this name."""
+        """Say that the next peer starts, on a view of this name."""
+        self._peer += 1
         self._calls = defaultdict(int)
         self._view = view
 
@@ -125,11 +132,23 @@ class SharedRun:
                     'it; share that layer (an activation, say) as well, or '
                     'make it not in place'
                 )
+            if self.first_only and self._peer != part.peers[0]:
+                return _each(output, torch.Tensor.detach)
             if self.scale_gradient and torch.is_grad_enabled():
-                return _ScaleGradient.apply(output, 1.0 / part.branches)
+                factor = 1.0 / part.branches
+                return _each(output, lambda x: _ScaleGradient.apply(x, factor))
             return output
 
         module.forward = answer
+
+
+def _each(output: Any, change: Callable[[torch.Tensor], Any]) -> Any:
+    """Return what a module gave with every tensor in it changed."""
+    if isinstance(output, torch.Tensor):
+        return change(output)
+    if isinstance(output, (tuple, list)):
+        return type(output)(_each(entry, change) for entry in output)
+    return output
 
 
 def _version(output: Any) -> int | None:

@@ -16,9 +16,9 @@ from mmkd.registry import MODELS
 class BatchAugmentPreprocessor(ClsDataPreprocessor):
     """Crops, flips and normalises a batch with a few tensor operations.
 
-    In training, each image is padded with zeros (before normalisation, as
-    torchvision and mmpretrain do), cropped to its old size at a random
-    offset and flipped: the distribution of the transforms
+    In training, each image is padded (before normalisation, as torchvision
+    and mmpretrain do; with zeros by default), cropped to its old size at a
+    random offset and flipped: the distribution of the transforms
     ``RandomCrop(crop_size, padding)`` and ``RandomFlip(prob)``, which then
     are left out of the pipeline. Otherwise it is mmpretrain's
     ``ClsDataPreprocessor``, and equal to it at test time. Numbers are drawn
@@ -27,7 +27,8 @@ class BatchAugmentPreprocessor(ClsDataPreprocessor):
     Args:
         mean: pixel mean of R, G, B, 0 to 255.
         std: pixel standard deviation of R, G, B.
-        crop_padding: zeros on each side before cropping; 0: no crop.
+        crop_padding: pixels on each side before cropping; 0: no crop.
+        padding_mode: ``'constant'`` (zeros) or ``'reflect'``.
         flip_prob: probability of a horizontal flip.
         num_views: M > 1 returns a list of M independently augmented
             batches in training, one view for each peer.
@@ -51,12 +52,20 @@ class BatchAugmentPreprocessor(ClsDataPreprocessor):
         flip_prob: float = 0.5,
         num_views: int = 1,
         channels_last: bool = False,
+        padding_mode: str = 'constant',
         **kwargs: Any,
     ) -> None:
         super().__init__(mean=mean, std=std, **kwargs)
         _check(crop_padding >= 0, 'crop_padding', crop_padding, 'at least 0')
         _check(0 <= flip_prob <= 1, 'flip_prob', flip_prob, 'from 0 to 1')
         _check(num_views >= 1, 'num_views', num_views, 'at least 1')
+        known = ('constant', 'reflect')
+        _check(
+            padding_mode in known,
+            'padding_mode',
+            padding_mode,
+            "'constant' or 'reflect'",
+        )
         if num_views > 1 and self.batch_augments is not None:
             raise ValueError(
                 f'BatchAugmentPreprocessor: num_views={num_views} together '
@@ -67,6 +76,7 @@ class BatchAugmentPreprocessor(ClsDataPreprocessor):
         self.flip_prob = flip_prob
         self.num_views = num_views
         self.channels_last = channels_last
+        self.padding_mode = padding_mode
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Return ``inputs`` and ``data_samples`` as the model takes them."""
@@ -86,7 +96,9 @@ class BatchAugmentPreprocessor(ClsDataPreprocessor):
     def _augment(self, images: torch.Tensor) -> torch.Tensor:
         if not self.crop_padding and not self.flip_prob:
             return images
-        return random_crop_flip(images, self.crop_padding, self.flip_prob)
+        return random_crop_flip(
+            images, self.crop_padding, self.flip_prob, self.padding_mode
+        )
 
     def _normalize(self, data: dict, training: bool = False) -> dict:
         """Run the stock preprocessor on a stacked batch."""
@@ -116,9 +128,9 @@ def _stack(images: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.stack(list(images))
 
 
-def _check(right: bool, key: str, value: float, meaning: str) -> None:
+def _check(right: bool, key: str, value: Any, meaning: str) -> None:
     if not right:
         raise ValueError(
-            f'BatchAugmentPreprocessor: {key}={value}, which must be '
+            f'BatchAugmentPreprocessor: {key}={value!r}, which must be '
             f'{meaning}; correct data_preprocessor.{key}'
         )

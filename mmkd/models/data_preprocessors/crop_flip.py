@@ -7,17 +7,21 @@ import torch.nn.functional as F
 
 
 def random_crop_flip(
-    images: torch.Tensor, padding: int = 4, flip_prob: float = 0.5
+    images: torch.Tensor,
+    padding: int = 4,
+    flip_prob: float = 0.5,
+    padding_mode: str = 'constant',
 ) -> torch.Tensor:
-    """Pad with zeros, crop to the old size, flip; every image on its own.
+    """Pad, crop to the old size, flip; every image on its own.
 
     Draws come from torch's global generator of the images' device.
 
     Args:
         images: images of any type.
-        padding: zeros on each side; offsets 0 to 2 * ``padding`` are equally
+        padding: pixels on each side; offsets 0 to 2 * ``padding`` are equally
             likely in both directions.
         flip_prob: probability of a horizontal flip.
+        padding_mode: see `crop_flip`.
 
     Shape:
         images: (N, C, H, W).
@@ -26,7 +30,7 @@ def random_crop_flip(
     count, device = len(images), images.device
     top, left = torch.randint(2 * padding + 1, (2, count), device=device)
     flip = torch.rand(count, device=device) < flip_prob
-    return crop_flip(images, padding, top, left, flip)
+    return crop_flip(images, padding, top, left, flip, padding_mode)
 
 
 def crop_flip(
@@ -35,15 +39,18 @@ def crop_flip(
     top: torch.Tensor,
     left: torch.Tensor,
     flip: torch.Tensor,
+    padding_mode: str = 'constant',
 ) -> torch.Tensor:
     """Crop every image at its own offset in the padded image, and flip.
 
     Args:
         images: images of any type.
-        padding: zeros on each side.
+        padding: pixels on each side.
         top: row of the crop's first pixel, 0 to 2 * ``padding``.
         left: the same for columns.
         flip: which images are mirrored after cropping.
+        padding_mode: ``'constant'``: zeros; ``'reflect'``: the image
+            mirrored at its outermost pixels.
 
     Shape:
         images: (N, C, H, W).
@@ -51,11 +58,21 @@ def crop_flip(
         returns: as ``images``, a new tensor.
     """
     count, channels, height, width = images.shape
-    padded = F.pad(images, (padding,) * 4)
+    reflect = padding_mode == 'reflect'
+    padded = images if reflect else F.pad(images, (padding,) * 4)
     rows = top[:, None] + torch.arange(height, device=images.device)
     columns = torch.arange(width, device=images.device).expand(count, width)
     columns = torch.where(flip[:, None], width - 1 - columns, columns)
     columns = left[:, None] + columns
+    if reflect:  # where the padded pixels come from
+        rows = _reflected(rows - padding, height)
+        columns = _reflected(columns - padding, width)
     pixels = rows[:, :, None] * padded.shape[3] + columns[:, None, :]
     pixels = pixels.view(count, 1, -1).expand(-1, channels, -1)
     return padded.flatten(2).gather(2, pixels).view(images.shape)
+
+
+def _reflected(index: torch.Tensor, length: int) -> torch.Tensor:
+    """Return indices outside of 0 to ``length - 1`` mirrored into it."""
+    last = length - 1
+    return last - (last - index.abs()).abs()

@@ -23,7 +23,8 @@ from mmkd.models.distillers.phases import (
 )
 from mmkd.models.distillers.run import Observation, Run
 from mmkd.models.distillers.sample_index import SampleIndex
-from mmkd.tasks import check_class_labels
+from mmkd.tasks import check_class_labels, require_head
+from mmkd.utils.finite_state import require_finite_state
 from mmkd.utils.indices import FirstGpuBatches
 
 
@@ -121,6 +122,15 @@ class BaseDistiller(Assembled):
         for followers in self.followers_of_all():
             followers.start()
 
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Refuse banks and queues of parts that are not finite."""
+        own = {id(b) for part in self.parts for b in part.module.buffers()}
+        names = [name for name, b in self.named_buffers() if id(b) in own]
+        require_finite_state(state_dict, prefix, names)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
     @property
     def phases(self) -> tuple[str, ...]:
         """Phases of the step after the common one, with own optimizers."""
@@ -143,6 +153,8 @@ class BaseDistiller(Assembled):
         """
         if mode == 'loss':
             return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            require_head(self.deployed)
         return self.deployed(inputs, data_samples, mode=mode)
 
     def loss(self, inputs: Any, data_samples: list | None) -> dict:

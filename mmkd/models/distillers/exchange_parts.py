@@ -61,11 +61,12 @@ class ExchangePart(Part):
 
     def auxiliary(self, tensors: Named, batch: Batch) -> dict[str, Tensors]:
         """Return the auxiliary classifiers, name -> logits."""
-        return self.exchange.auxiliary(self.peers(tensors), batch)
+        peers = self.exchange.adapt(self.peers(tensors))
+        return self.exchange.auxiliary(peers, batch)
 
     def losses(self, tensors: Named, batch: Batch) -> ByPhase:
         """Return the losses of every phase."""
-        peers = self.peers(tensors)
+        peers = self.exchange.adapt(self.peers(tensors))
         aux = self.exchange.auxiliary(peers, batch)
         found: ByPhase = {
             phase: self.exchange(peers, batch, phase, aux)

@@ -4,7 +4,8 @@ A constructor argument ``<side>_channels`` or ``<side>_dim`` is dimension 1 of
 what the head or loss reads on that side (``in``: the first it reads;
 ``student``, ``teacher``), ``<side>_size`` or ``<side>_sizes`` its height (or
 (height, width)). It is filled in where it is required and left out, or where
-the config says ``'auto'``; one that takes a list gets one number per map.
+the config says ``'auto'``; one that takes a list gets one number per map, one
+that takes either gets a list for several maps.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _ARGUMENT = re.compile(
 )
 #: in the annotation of an argument that takes several numbers
 _SEVERAL = re.compile(r'\b(Sequence|Iterable|Collection|List|list)\b|\.\.\.')
+_IN_BRACKETS = re.compile(r'\b(?!Union|Optional)\w+\[[^\[\]]*\]')
+_SINGLE = re.compile(r'\b(int|Size)\b')
 _MISSING = inspect.Parameter.empty
 
 Shapes = torch.Size | list[torch.Size] | None
@@ -88,14 +91,17 @@ def fill(
 def _takes_several(
     match: re.Match[str], parameter: inspect.Parameter | None
 ) -> bool | None:
-    """Return whether an argument takes a list; None: that is not known."""
+    """Return whether an argument takes a list; None: either, or unknown."""
     if match['what'] == 'sizes':
         return True
-    if match['what'] in ('size', 'dim'):
+    if match['what'] == 'dim':
         return False
     if parameter is None or parameter.annotation is _MISSING:
-        return None
-    return bool(_SEVERAL.search(str(parameter.annotation)))
+        return False if match['what'] == 'size' else None
+    kind = str(parameter.annotation)
+    if not _SEVERAL.search(kind):
+        return False
+    return None if _SINGLE.search(_IN_BRACKETS.sub('', kind)) else True
 
 
 def _number(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,19 +14,19 @@ from mmkd.deploy import OWN, Deployment, load_network_weights
 from mmkd.models.distillers.base import BaseDistiller
 from mmkd.models.distillers.batch import Batch
 from mmkd.models.distillers.filling import Shapes
-from mmkd.models.distillers.following import follow
+from mmkd.models.distillers.following import Following, follow
 from mmkd.models.distillers.loss_terms import TermSpec, bind_losses
 from mmkd.models.distillers.parts import Part
 from mmkd.models.distillers.rehearsal import Rehearsal
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.run import Observation, Run
 from mmkd.models.distillers.teacher import Teacher, build_teacher
-from mmkd.models.distillers.views import ViewMaker
+from mmkd.models.distillers.views import View, ViewMaker, view_of
 from mmkd.models.distillers.wiring import Wiring, wire_sides
 from mmkd.networks import build_network, freeze, network_dict
 from mmkd.preprocessors import image_channels, replace_preprocessor
 from mmkd.registry import MODELS
-from mmkd.taps import expand_braces, find_module
+from mmkd.taps import Tensors, expand_braces, find_module
 from mmkd.tasks import num_classes
 
 
@@ -46,7 +46,9 @@ class OfflineDistiller(BaseDistiller):
             None (training with auxiliary heads only). Further keys:
             ``strict``, ``allow_pickle``, ``cfg_options``, ``peer``,
             ``dtype``. ``dict(follow='student', momentum=0.999)`` is a moving
-            average of the student (further keys: those of `Followers`).
+            average of the student (further keys: those of `Followers`, and
+            ``view``, ``shuffle``). Of several views, the student and frozen
+            teachers see the first.
         taps: name -> module path (see `mmkd.taps`), a list of paths, or
             ``dict(student=..., teacher=...)`` where they differ.
         aux_heads: name -> training-only module on the taps (or other heads)
@@ -230,6 +232,7 @@ class OfflineDistiller(BaseDistiller):
     ) -> None:
         """Make the teachers that are moving averages of the student."""
         self.followers: Any = nn.ModuleDict()
+        self.following: list[Following] = []
         for label, spec in zip(names, given, strict=True):
             if _follows(spec):
                 options = {k: v for k, v in spec.items() if k != 'follow'}
@@ -242,6 +245,7 @@ class OfflineDistiller(BaseDistiller):
                     rehearsal=rehearsal,
                 )
                 self.followers[label] = group.copies
+                self.following.append(group)
                 self.roles += group.roles
 
     def init_weights(self) -> None:
@@ -307,45 +311,63 @@ class OfflineDistiller(BaseDistiller):
 
     # -- a step -------------------------------------------------------------
 
-    def run(self, inputs: torch.Tensor, data_samples: list | None) -> Run:
+    def run(self, inputs: Any, data_samples: list | None) -> Run:
         """Run teachers and student once on a batch.
 
         Shape:
-            inputs: (N, C, H, W).
+            inputs: (N, C, H, W), or a list of those, one per view.
         """
         views = ViewMaker(self.views, data_samples)
-        view = views(inputs)
-        student, *others = self.roles
+        images = view_of(inputs, 0, 'the view of the student')
+        view = views(images)
         tensors = {
-            role.label: role.observe(view.images, views.samples)[1]
-            for role in others
+            role.label: found
+            for role, _, found in self._observe_others(inputs, images, views)
         }
-        losses, tensors['student'] = student.learn(view, data_samples)
-        batch = Batch(
-            data_samples,
-            inputs.device,
-            view.labels,
-            self.student,
-            self.sample_index,
-        )
+        student = self.roles[0]
+        losses, tensors[student.label] = student.learn(view, data_samples)
+        batch = self._batch(data_samples, view)
         return Run(losses, tensors, batch, view.images)
 
+    def _observe_others(
+        self, inputs: Any, images: torch.Tensor, views: ViewMaker
+    ) -> Iterator[tuple[Role, Any, dict[str, Tensors]]]:
+        """Return role, output and tensors of teachers and averages."""
+        shown = views(images).images
+        for role in self.roles[1 : 1 + len(self.teachers)]:
+            yield role, *role.observe(shown, views.samples)
+        for group in self.following:
+            yield from group.observe(inputs, [images], views)
+
     def observe(
-        self, inputs: torch.Tensor, data_samples: list | None = None
+        self, inputs: Any, data_samples: list | None = None
     ) -> Observation:
         """Return the named tensors of student and teachers, without a step.
 
         Shape:
-            inputs: (N, C, H, W), preprocessed.
+            inputs: (N, C, H, W), preprocessed, or a list of those, one per
+                view.
         """
         views = ViewMaker(self.views, data_samples)
-        view = views(inputs)
-        outputs, tensors = {}, {}
-        for role in self.roles:
-            outputs[role.label], tensors[role.label] = role.observe(
-                view.images, views.samples
-            )
-        return Observation(outputs, tensors, view.labels)
+        images = view_of(inputs, 0, 'the view of the student')
+        view = views(images)
+        student = self.roles[0]
+        output, found = student.observe(view.images, views.samples)
+        outputs, tensors = {student.label: output}, {student.label: found}
+        for role, output, found in self._observe_others(inputs, images, views):
+            outputs[role.label], tensors[role.label] = output, found
+        batch = self._batch(data_samples, view)
+        return Observation(outputs, tensors, view.labels, batch)
+
+    def _batch(self, data_samples: list | None, shown: View) -> Batch:
+        """Return what losses may ask for."""
+        return Batch(
+            data_samples,
+            shown.images.device,
+            shown.labels,
+            self.student,
+            self.sample_index,
+        )
 
 
 def _require_losses(given: list[Any], specs: Sequence[TermSpec]) -> None:

@@ -32,10 +32,16 @@ from mmkd.models.distillers.rehearsal import Rehearsal
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.run import Observation, Run
 from mmkd.models.distillers.summary import millions
-from mmkd.models.distillers.views import ViewMaker, views_of_peers
+from mmkd.models.distillers.views import (
+    View,
+    ViewMaker,
+    require_views,
+    views_of_peers,
+)
 from mmkd.models.distillers.wiring import Wiring, wire_peers
 from mmkd.models.exchanges.transfer import CohortSpec
 from mmkd.registry import MODELS
+from mmkd.tasks import has_own_loss
 
 
 @MODELS.register_module()
@@ -56,7 +62,8 @@ class OnlineDistiller(DeploysPeers):
         followers: name -> dict of options of `Followers`: a moving average
             of every peer. An exchange reads its tensors as
             ``'<name>.<tensor>'``. The key ``view`` says which view of a
-            batch they see: ``'own'``, that of their peer, or an index.
+            batch they see: ``'own'``, that of their peer, or an index;
+            ``shuffle``, whether in another order (`BatchShuffle`).
         deploy: the peer that is evaluated and exported: an index (negative
             ones count from the end), ``'best'`` (on the validation data, by
             `BestPeerHook`), the name of an auxiliary classifier, or
@@ -65,7 +72,7 @@ class OnlineDistiller(DeploysPeers):
         views: dict of a view set, e.g. `RotationViews`. A data preprocessor
             may also give a list of batches, one for each peer.
         peer_views: which batch of such a list each peer sees; one each by
-            default.
+            default. Where it is given, training on fewer views is refused.
         task_weight: factor on the peers' task losses, or one per peer.
         evaluate_peers: let ``mode='predict'`` also give the predictions of
             all peers, auxiliary classifiers and the mean of the peers.
@@ -236,6 +243,11 @@ class OnlineDistiller(DeploysPeers):
         specs = class_of_cohort(cohort).peer_configs(cohort)
         return {f'peer{k}': spec for k, spec in enumerate(specs)}
 
+    @classmethod
+    def writes_configs(cls, model: Mapping[str, Any]) -> bool:
+        """Return whether the configs of the peers stand in no file."""
+        return class_of_cohort(model['cohort']).writes_configs
+
     @property
     def trained(self) -> list[nn.Module]:
         """The peers."""
@@ -249,6 +261,7 @@ class OnlineDistiller(DeploysPeers):
         Shape:
             inputs: (N, C, H, W), or a list of those, one per view.
         """
+        require_views(inputs, self._views_named())
         views = ViewMaker(self.views, data_samples)
         images = views_of_peers(inputs, len(self.cohort), self.peer_views)
         losses, tensors = {}, {}
@@ -263,13 +276,7 @@ class OnlineDistiller(DeploysPeers):
             for role, _, found in group.observe(inputs, images, views):
                 tensors[role.label] = found
         shown = views(images[0])
-        batch = Batch(
-            data_samples,
-            images[0].device,
-            shown.labels,
-            self.cohort[0],
-            self.sample_index,
-        )
+        batch = self._batch(data_samples, shown)
         return Run(losses, tensors, batch, shown.images)
 
     def observe(
@@ -291,7 +298,30 @@ class OnlineDistiller(DeploysPeers):
         for group in self.following.values():
             for role, output, found in group.observe(inputs, images, views):
                 outputs[role.label], tensors[role.label] = output, found
-        return Observation(outputs, tensors, views(images[0]).labels)
+        shown = views(images[0])
+        batch = self._batch(data_samples, shown)
+        return Observation(outputs, tensors, shown.labels, batch)
+
+    def _batch(self, data_samples: list | None, shown: View) -> Batch:
+        """Return what exchanges may ask for, of what peer 0 is shown."""
+        return Batch(
+            data_samples,
+            shown.images.device,
+            shown.labels,
+            self.cohort[0],
+            self.sample_index,
+        )
+
+    def _views_named(self) -> dict[str, int]:
+        """Return the views that the config names: key -> the last one."""
+        found = {
+            f'model.followers.{name}.view': group.view
+            for name, group in self.following.items()
+            if isinstance(group.view, int)
+        }
+        if self.peer_views is not None:
+            found[f'model.peer_views={self.peer_views}'] = max(self.peer_views)
+        return found
 
     def _one_by_one(
         self, images: Sequence[torch.Tensor]
@@ -318,6 +348,7 @@ class OnlineDistiller(DeploysPeers):
         classifier, ``'ensemble'``) -> data sample.
         """
         every = self.evaluate_peers or self.deployment.auxiliary
+        every = every and has_own_loss(self.cohort[0])
         if mode == 'predict' and data_samples is not None and every:
             found = predict_all(
                 self.peers,

@@ -14,7 +14,12 @@ from mmkd.models.distillers.exchange_parts import ExchangePart
 from mmkd.models.distillers.role import Role
 from mmkd.models.exchanges.transfer import mean_of
 from mmkd.taps import Record
-from mmkd.tasks import main_head, outputs_kept, predictions_of_outputs
+from mmkd.tasks import (
+    final_output,
+    main_head,
+    outputs_kept,
+    predictions_of_outputs,
+)
 
 
 def predict_all(
@@ -62,7 +67,7 @@ def predict_all(
                 found[role.label] = role.network(
                     inputs, fresh(), mode='predict'
                 )
-                outputs.append(kept)
+                outputs.append([final_output(head, value) for value in kept])
         for role in followers:
             records[role.label] = stack.enter_context(role.taps.recording())
             found[role.label] = role.network(inputs, fresh(), mode='predict')

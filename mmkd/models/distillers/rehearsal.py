@@ -21,17 +21,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmkd.models.distillers.batch import DummyBatch
 from mmkd.models.distillers.filling import Shapes
 from mmkd.models.distillers.heads import build_heads, try_head
+from mmkd.models.distillers.layouts import check_layout, classes_note
 from mmkd.models.distillers.parts import ByPhase, Part
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.shrink import (
     Shrink,
-    as_list,
     cast,
     shapes_of,
     size_of,
 )
 from mmkd.taps import Tensors
-from mmkd.tasks import class_dim, label_shape
+from mmkd.tasks import label_shape
 from mmkd.utils.meta_copy import COPIES, meta_copy, run_copy
 
 BATCH = 2
@@ -222,48 +222,22 @@ class Rehearsal:
         self, part: Part, tensors: Any, batch: DummyBatch, shrink: Shrink
     ) -> ByPhase:
         try:
-            self._check_layout(part, tensors)
+            check_layout(part, self.roles, tensors)
             return part.rehearse(tensors, batch)
         except _REFUSALS as error:
             seen = '; '.join(
                 f'{label} {name} {shapes_of(self.seen[label].taps.get(name))}'
                 for label, name in part.reads()
             )
-            hint = part.hint(tensors, shrink.size)
+            hints = (
+                part.hint(tensors, shrink.size),
+                classes_note(part, self.roles),
+            )
             raise ValueError(
                 f'{part.title} does not fit its tensors [{seen}]: {error}'
-                + (f'; {hint}' if hint else '')
+                + ''.join(f'; {hint}' for hint in hints if hint)
                 + ' (found by the dry run; model.dry_run=False skips it)'
             ) from error
-
-    def _check_layout(self, part: Part, tensors: Any) -> None:
-        """Refuse a softmax over what is not classes.
-
-        Raises:
-            ValueError: names the dimension of the classes.
-        """
-        found = (
-            getattr(m, 'softmax_dim', None) for m in part.module.modules()
-        )
-        dims = [dim for dim in found if dim is not None]
-        roles = {role.label: role for role in self.roles}
-        for label, name in part.reads() if dims else ():
-            role = roles[label]
-            tapped = name in role.taps.paths
-            path = role.taps.describe(name) if tapped else ''
-            for value in as_list(tensors[label][name]):
-                known = class_dim(role.network, path, value.ndim)
-                if known is None:
-                    continue
-                right, layout = known
-                for dim in dims:
-                    if dim % value.ndim != right:
-                        raise ValueError(
-                            f'{label} {name} {tuple(value.shape)} is {layout},'
-                            f' but the softmax runs over dimension {dim}; set '
-                            f'dim={right} (in an exchange: transfer_loss='
-                            f"dict(type='mmkd.KLDivLoss', dim={right}))"
-                        )
 
     def _taps(self, role: Role, shrink: Shrink) -> dict[str, Tensors]:
         with torch.random.fork_rng(devices=[]):
@@ -307,5 +281,5 @@ def _require_all(role: Role, seen: Seen) -> None:
                 f'taps.{name}="{role.taps.describe(name)}": this module of '
                 f'the {role.label} does not run in a forward pass without '
                 'labels (it may serve training alone, as auxiliary heads '
-                'do); tap another one'
+                'do); tap another one, or a layer inside it'
             )

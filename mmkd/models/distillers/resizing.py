@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -193,8 +194,14 @@ def _strides(value: Tensors, size: Sequence[int]) -> list[str]:
         if not _is_map(maps):
             return []
         sides = [
-            f'{image / own:.4g}'
+            f'{_stride(image, own):.4g}'
             for image, own in zip(size, maps.shape[2:], strict=True)
         ]
         found.append(sides[0] if sides[0] == sides[1] else 'x'.join(sides))
     return found
+
+
+def _stride(image: int, own: int) -> float:
+    """Return the stride: a power of 2 if rounding up its share gives own."""
+    power = 2 ** math.ceil(math.log2(image / own))
+    return power if math.ceil(image / power) == own else image / own

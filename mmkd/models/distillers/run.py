@@ -37,8 +37,10 @@ class Observation:
         outputs: label of a role -> its network's raw output.
         tensors: label of a role -> name -> tensor.
         view_labels: labels of the views, if there are views.
+        batch: what losses may ask for beside the tensors.
     """
 
     outputs: dict[str, Any]
     tensors: dict[str, dict[str, Tensors]]
     view_labels: torch.Tensor | None = None
+    batch: Batch | None = None

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from mmengine.model import ModuleDict
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmkd.checkpoints.pretrained import check_pretrained
 from mmkd.checkpoints.read import strip_prefix
@@ -23,7 +24,7 @@ from mmkd.preprocessors import image_channels
 
 _KEYS = {
     'config', 'checkpoint', 'strict', 'allow_pickle', 'cfg_options', 'peer',
-    'dtype',
+    'dtype', 'batch_statistics',
 }  # fmt: skip
 
 _HALF = dict(float16=torch.float16, bfloat16=torch.bfloat16)
@@ -89,8 +90,9 @@ def _how_to_train(config: Any) -> str:
 class Teacher(nn.Module):
     """A frozen network that is shown the student's images.
 
-    Always in eval mode, without gradients. A distiller keeps it outside its
-    own modules: it is in no ``state_dict``, optimizer or averaged copy.
+    Always in eval mode (see ``batch_statistics``), without gradients. A
+    distiller keeps it outside its own modules: it is in no ``state_dict``,
+    optimizer or averaged copy.
 
     Args:
         config: config name of the network, or a model dict.
@@ -107,10 +109,12 @@ class Teacher(nn.Module):
         peer: which peer, if the config is a cohort's.
         dtype: ``'float16'`` or ``'bfloat16'`` to keep and run the teacher in
             half precision; losses compute in float32 all the same.
+        batch_statistics: batch norms take mean and variance of the batch, as
+            if they were trained; the running ones stay as they are.
 
     Raises:
-        ValueError: another dtype, images of other channels, or the
-            checkpoint does not fit.
+        ValueError: another dtype, images of other channels, no batch norm
+            to take statistics, or the checkpoint does not fit.
     """
 
     def __init__(
@@ -126,6 +130,7 @@ class Teacher(nn.Module):
         channels: int | None = None,
         peer: int | None = None,
         dtype: str | None = None,
+        batch_statistics: bool = False,
     ) -> None:
         super().__init__()
         if cfg_options and not isinstance(config, str):
@@ -171,7 +176,9 @@ class Teacher(nn.Module):
             )
         self.dtype = _HALF[dtype] if dtype else None
         self.aux_heads = ModuleDict()
+        self._norms = _batch_norms(self.network) if batch_statistics else []
         freeze(self)
+        self.train()
 
     def role(self, label: str, wiring: Wiring) -> Role:
         """Return its role in a distiller."""
@@ -218,6 +225,7 @@ class Teacher(nn.Module):
             self.network.to(self.dtype)
             self.aux_heads.to(self.dtype)
         freeze(self)
+        self.train()
 
     def forward(
         self,
@@ -245,8 +253,11 @@ class Teacher(nn.Module):
             yield
 
     def train(self, mode: bool = True) -> Teacher:
-        """Stay in eval mode."""
-        return super().train(False)
+        """Stay in eval mode, but for batch norms that read the batch."""
+        super().train(False)
+        for norm in self._norms:
+            norm.training = True
+        return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Teacher:
         """Share the frozen teacher between copies (averaged models)."""
@@ -270,6 +281,23 @@ def _initial(model: NetworkSpec) -> nn.Module:
         if initialize is not None:
             initialize()
     return network
+
+
+def _batch_norms(network: nn.Module) -> list[nn.Module]:
+    """Return the batch norms, which no longer change their statistics.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = [m for m in network.modules() if isinstance(m, _BatchNorm)]
+    if not found:
+        raise ValueError(
+            'model.teacher.batch_statistics=True, but the teacher '
+            f'({type(network).__name__}) has no batch norm: leave it out'
+        )
+    for norm in found:
+        norm.track_running_stats = False  # read the batch, keep the buffers
+    return list(found)
 
 
 def _require_channels(network: nn.Module, shown: int | None) -> None:

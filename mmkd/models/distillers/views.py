@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from mmkd.taps import Record
-from mmkd.tasks import stack_labels
+from mmkd.tasks import has_own_loss, stack_labels
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class View:
     def task_loss(
         self, network: Any, data_samples: list | None, record: Record
     ) -> dict[str, Any]:
-        """Return the network's own losses.
+        """Return the network's own losses; none of one without a head.
 
         With ``rows``, the features are computed once for all images; the
         network's own ``loss`` then reads those of the rows that carry
@@ -41,6 +41,9 @@ class View:
             data_samples: of the rows.
             record: what the taps record (of the run on all images alone).
         """
+        if not has_own_loss(network):
+            network(self.images, None, mode='tensor')
+            return {}
         if self.rows is None:
             return network(self.images, data_samples, mode='loss')
         extract: Any = network.extract_feat
@@ -77,13 +80,14 @@ class ViewMaker:
     ) -> None:
         self._view_set: Any = view_set
         self._data_samples = data_samples
-        self._made: dict[int, View] = {}
+        # the images are kept with their view: an id is that of a living one
+        self._made: dict[int, tuple[torch.Tensor, View]] = {}
 
     def __call__(self, images: torch.Tensor) -> View:
         """Return the view of ``images``."""
         if id(images) not in self._made:
-            self._made[id(images)] = self._make(images)
-        return self._made[id(images)]
+            self._made[id(images)] = images, self._make(images)
+        return self._made[id(images)][1]
 
     @property
     def samples(self) -> list | None:
@@ -128,6 +132,45 @@ def views_of_peers(
             'transform MultiView)'
         )
     return [inputs[k] for k in (range(count) if chosen is None else chosen)]
+
+
+def require_views(inputs: Any, named: Mapping[str, int]) -> None:
+    """Refuse fewer views of each image than the config names.
+
+    Args:
+        inputs: one batch, or one per view.
+        named: key of the config -> index of the view that it names, negative
+            ones from the end.
+
+    Raises:
+        ValueError: says how many views are needed.
+    """
+    given = 1 if isinstance(inputs, torch.Tensor) else len(inputs)
+    for key, index in named.items():
+        if index not in range(-given, given):
+            needed = index + 1 if index >= 0 else -index
+            raise ValueError(
+                f'the data pipeline gives {given} view(s) of each image, but '
+                f'{key} names view {index}: set num_views={needed} in the '
+                'data preprocessor (or in the transform MultiView)'
+            )
+
+
+def view_of(
+    inputs: torch.Tensor | Sequence[torch.Tensor], index: int, key: str
+) -> torch.Tensor:
+    """Return view ``index`` of a batch.
+
+    Args:
+        inputs: one batch, which has one view alone, or one per view.
+        index: of the view, negative ones from the end.
+        key: of the config that asks for it, for messages.
+
+    Raises:
+        ValueError: see `require_views`.
+    """
+    require_views(inputs, {key: index})
+    return inputs if isinstance(inputs, torch.Tensor) else inputs[index]
 
 
 def _select(feats: Any, rows: slice | None) -> Any:

@@ -25,8 +25,8 @@ from mmkd.utils.settings import require_dict
 class Exchange(BaseModule):
     """What the peers of a cohort do to each other in one method.
 
-    A method overrides what it needs of `setup`, `auxiliary`, `transfers`,
-    `extra_losses` and `after_step`; all do nothing by default.
+    A method overrides what it needs of `setup`, `adapt`, `auxiliary`,
+    `transfers`, `extra_losses` and `after_step`; all do nothing by default.
 
     Args:
         on: name of the tap or auxiliary head that is read, or a dict
@@ -49,6 +49,8 @@ class Exchange(BaseModule):
     phases: tuple[str, ...] = ()
     #: names that `auxiliary` gives.
     auxiliary_names: tuple[str, ...] = ()
+    #: factor on the task loss of each of them.
+    auxiliary_weight = 1.0
 
     def __init__(
         self,
@@ -82,6 +84,13 @@ class Exchange(BaseModule):
 
     def setup(self, spec: CohortSpec) -> None:
         """Build gates and heads; called once, before training."""
+
+    def adapt(self, peers: Peers) -> Peers:
+        """Return the peers with what all phases of a step read.
+
+        It runs once per step, before the other methods.
+        """
+        return peers
 
     def auxiliary(self, peers: Peers, batch: Batch) -> dict[str, Tensors]:
         """Return auxiliary classifiers, name -> logits.
@@ -158,18 +167,21 @@ class Exchange(BaseModule):
             peers: per peer, role -> tensor, e.g. ``logits`` (N, K, ...).
             batch: labels, sample indices and progress of the step.
             phase: None, or one of ``phases``.
-            aux: what `auxiliary` gave for them, if it was already asked.
+            aux: what `auxiliary` gave for them, if it was already asked;
+                then they are what `adapt` gave, too.
 
         Returns:
             ``peer0.loss_kd`` (transfers), ``<auxiliary>.loss_task`` and
             what `extra_losses` names, or the losses of the phase.
         """
         if aux is None:
+            peers = self.adapt(peers)
             aux = self.auxiliary(peers, batch)
         if phase is not None:
             return self.phase_losses(phase, peers, aux, batch)
         losses: dict[str, torch.Tensor] = {
-            f'{name}.loss_task': batch.hard_loss(logits)
+            f'{name}.loss_task': self.auxiliary_weight
+            * batch.hard_loss(logits)
             for name, logits in aux.items()
         }
         transfers = self.transfers(peers, aux, batch)

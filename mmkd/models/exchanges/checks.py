@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -60,6 +60,26 @@ def same_channels(
             'head (aux_heads) with a common width in between'
         )
     return channels[0]
+
+
+def require_maps(
+    exchange: Exchange, shapes: Mapping[str, Any], role: str
+) -> None:
+    """Check that a peer gives one map (N, C, H, W) as ``role``, if seen.
+
+    Raises:
+        ValueError: it gives something else.
+    """
+    shape = shapes.get(role)
+    if shape is None or (isinstance(shape, torch.Size) and len(shape) == 4):
+        return
+    found = tuple(shape) if isinstance(shape, torch.Size) else 'several maps'
+    raise ValueError(
+        f'{type(exchange).__name__}: "{exchange.on[role]}" (on.{role}) is '
+        f'{found}, not one map (N, C, H, W); tap the last map before it is '
+        "pooled, as 'backbone' (with out_indices of the last stage alone) or "
+        "'backbone.layer4'"
+    )
 
 
 def logits_of(exchange: Exchange, peers: Peers) -> list[Tensors]:

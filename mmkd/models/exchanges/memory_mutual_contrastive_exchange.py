@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from mmkd.models.exchanges.base import Exchange
 from mmkd.models.exchanges.checks import check_cohort
+from mmkd.models.exchanges.sample_draws import DrawsSamples
 from mmkd.models.exchanges.transfer import Batch, CohortSpec, Peers, Tensors
-from mmkd.models.memory.contrast_indices import ContrastIndices
 from mmkd.registry import MODELS
-
-# Comparing labels makes the host wait for a GPU: the first batches suffice.
-CHECKED_BATCHES = 10
 
 
 @MODELS.register_module()
-class MemoryMutualContrastiveExchange(Exchange):
+class MemoryMutualContrastiveExchange(DrawsSamples):
     """Contrast every peer's embeddings with all peers' banks (MCL, ImageNet).
 
     For every sample, ``num_positives`` images of its class and
@@ -58,8 +54,6 @@ class MemoryMutualContrastiveExchange(Exchange):
         )
         self.num_positives = num_positives
         self.num_negatives = num_negatives
-        self.contrast_indices: ContrastIndices | None = None
-        self._checks_left = 0
 
     def setup(self, spec: CohortSpec) -> None:
         """Check that there is a bank for every peer.
@@ -68,42 +62,7 @@ class MemoryMutualContrastiveExchange(Exchange):
             ValueError: another number of banks.
         """
         check_cohort(self, spec)
-        banks = getattr(self.loss, 'num_peers', spec.num_peers)
-        if banks != spec.num_peers:
-            raise ValueError(
-                f'MemoryMutualContrastiveExchange: loss.num_peers={banks}, '
-                f'but the cohort has {spec.num_peers} peers; set '
-                f'num_peers={spec.num_peers} in the loss'
-            )
-
-    @property
-    def ready(self) -> bool:
-        """Whether the classes of the data set are known."""
-        return self.contrast_indices is not None
-
-    def set_dataset_labels(
-        self, labels: torch.Tensor | Sequence[int], device: torch.device
-    ) -> None:
-        """Say the class of every training sample, by its ``sample_idx``.
-
-        Args:
-            labels: (n,) integers.
-            device: where indices are drawn.
-
-        Raises:
-            ValueError: n is not the number of samples of the banks.
-        """
-        expected = getattr(self.loss, 'num_samples', len(labels))
-        if len(labels) != expected:
-            raise ValueError(
-                f'MemoryMutualContrastiveExchange: loss.num_samples='
-                f'{expected}, but the training set has {len(labels)} '
-                f'samples; set num_samples={len(labels)} in the loss'
-            )
-        self.contrast_indices = ContrastIndices(
-            labels, self.num_positives, self.num_negatives
-        ).to(device)
-        self._checks_left = CHECKED_BATCHES
+        self.check_banks(spec)
 
     def extra_losses(
         self, peers: Peers, aux: Mapping[str, Tensors], batch: Batch
@@ -114,31 +73,6 @@ class MemoryMutualContrastiveExchange(Exchange):
             ValueError: the classes of the data set are not known, or are
                 not those of the batch.
         """
-        if self.contrast_indices is None:
-            raise ValueError(
-                'MemoryMutualContrastiveExchange does not know the classes '
-                'of the training samples; add '
-                "custom_hooks=[dict(type='mmkd.DatasetLabelsHook')]"
-            )
-        index = batch['sample_idx']
-        positives, negatives = self.contrast_indices(index)
-        if self._checks_left > 0:
-            self._checks_left -= 1
-            self._compare_classes(self.contrast_indices.classes[index], batch)
+        positives, negatives = self.draw(batch)
         embeddings = [peer[self.main_role] for peer in peers]
         return self.loss(embeddings, positives, negatives)
-
-    def _compare_classes(self, classes: torch.Tensor, batch: Batch) -> None:
-        """Look whether pairs of the batch agree on being of one class."""
-        labels = batch['labels']
-        same = labels[:, None] == labels
-        wrong = (same != (classes[:, None] == classes)).any(1).nonzero()
-        if len(wrong):
-            row = int(wrong[0])
-            raise ValueError(
-                f'MemoryMutualContrastiveExchange: sample_idx='
-                f'{int(batch["sample_idx"][row])} of the batch has label '
-                f'{int(labels[row])}, the data set says otherwise: the '
-                'indices count a part of the set; concatenate data sets by '
-                "type='mmkd.IndexedConcatDataset'"
-            )

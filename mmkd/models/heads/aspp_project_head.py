@@ -12,18 +12,20 @@ from mmseg.models.utils import resize
 from torch import Tensor, nn
 
 from mmkd.models.heads.element_dropout import ElementDropout
+from mmkd.models.heads.torch_initial import TorchInitial
 from mmkd.registry import MODELS
 
 
 @MODELS.register_module()
-class ASPPProjectHead(ElementDropout, BaseDecodeHead):
+class ASPPProjectHead(ElementDropout, TorchInitial, BaseDecodeHead):
     """Atrous spatial pyramid with a 1x1 projection (DeepLabV3).
 
     Branches: 1x1, three dilated 3x3, and global average pooling with 1x1,
     each C channels; concatenation, 1x1 to C, Dropout(``project_dropout``);
     3x3 to C, Dropout(``dropout_ratio``), classifier ``conv_seg``. Dropout is
     element-wise. ``mmseg.ASPPHead`` has one 3x3 convolution from 5C to C
-    instead of the projection and the 3x3 convolution.
+    instead of the projection and the 3x3 convolution. Initial weights are
+    PyTorch's (`TorchInitial`).
 
     Args:
         dilations: of the branches; 1 stands for a 1x1 convolution.

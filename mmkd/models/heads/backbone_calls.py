@@ -61,8 +61,14 @@ def forget_hooks(network: nn.Module) -> None:
         module._forward_pre_hooks.clear()
 
 
-def record_calls(backbone: nn.Module) -> tuple[list[Call], int]:
+def record_calls(
+    backbone: nn.Module, reader: str = 'HierarchicalBranches'
+) -> tuple[list[Call], int]:
     """Run ``backbone`` without storage on one image of its usual size.
+
+    Args:
+        backbone: any.
+        reader: who asks, for messages.
 
     Returns:
         The calls in the order in which they ended, and the channels of the
@@ -118,7 +124,7 @@ def record_calls(backbone: nn.Module) -> tuple[list[Call], int]:
             output = clone(image)
     except Exception as error:  # whatever a backbone's forward does
         raise ValueError(
-            f'HierarchicalBranches: {type(backbone).__name__} does not run '
+            f'{reader}: {type(backbone).__name__} does not run '
             f'on an image of {"x".join(map(str, shape))}, by which its '
             'stages are found: '
             f'{type(error).__name__}: {error}; use another backbone'

@@ -64,7 +64,12 @@ def rest_behind(
     return rest
 
 
-def require_running(branch: nn.Module, call: Call, owner: str) -> None:
+def require_running(
+    branch: nn.Module,
+    call: Call,
+    owner: str,
+    reader: str = 'HierarchicalBranches',
+) -> None:
     """Try a branch, without storage, on what the stage before it gives.
 
     Raises:
@@ -77,7 +82,7 @@ def require_running(branch: nn.Module, call: Call, owner: str) -> None:
             clone(meta_input(clone, 2, *call.given[1:]))
     except Exception as error:  # whatever the backbone's forward does
         raise ValueError(
-            f'HierarchicalBranches: no branch can be made behind '
+            f'{reader}: no branch can be made behind '
             f'"{call.name}" of {owner}: {type(error).__name__}: {error}; '
             'its forward must be a chain of modules. Name other stages, or '
             'use another backbone'
@@ -174,6 +179,41 @@ def shape_keeping_stage(
     _adapt(rest, stage, width)
 
 
+def keep_first_blocks(
+    rest: nn.Module,
+    backbone: nn.Module,
+    stage: Sequence[Call],
+    calls: Sequence[Call],
+    count: int,
+) -> None:
+    """Leave out all blocks of a stage of ``rest`` but the first ones.
+
+    Args:
+        rest: a copy without the stages before; changed.
+        backbone: the whole one.
+        stage: the direct calls of the stage.
+        calls: all calls, direct or not.
+        count: blocks to keep.
+
+    Raises:
+        ValueError: a block to leave out changes width or resolution.
+    """
+    blocks = [
+        block
+        for call in stage
+        for block in _children_of(backbone, call, calls)
+    ]
+    for block in blocks[count:]:
+        if not block.keeps_shape:
+            raise ValueError(
+                f'stage_depths={count}: block "{block.name}" of '
+                f'{type(backbone).__name__} changes the shape of its input, '
+                f"so it cannot be left out; set stage_depths='full', or "
+                f'{len(blocks)}'
+            )
+        replace(rest, block.name, Pass(block.with_size))
+
+
 def makes_stages(backbone: nn.Module) -> bool:
     """Return whether its stages have their width whatever goes in."""
     return hasattr(backbone, 'make_stage') and not isinstance(backbone, HCGNet)
@@ -183,8 +223,15 @@ def _blocks_of(
     backbone: nn.Module, call: Call, calls: Sequence[Call]
 ) -> list[Call]:
     """Return the blocks of one module of a stage, or the module itself."""
+    return [call] if call.keeps_shape else _children_of(backbone, call, calls)
+
+
+def _children_of(
+    backbone: nn.Module, call: Call, calls: Sequence[Call]
+) -> list[Call]:
+    """Return the modules that a sequence runs, or the module itself."""
     module = backbone.get_submodule(call.name)
-    if call.keeps_shape or not isinstance(module, nn.Sequential):
+    if not isinstance(module, nn.Sequential):
         return [call]
     children = {f'{call.name}.{name}' for name, _ in module.named_children()}
     return [inner for inner in calls if inner.name in children] or [call]

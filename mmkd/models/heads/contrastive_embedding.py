@@ -16,11 +16,14 @@ class ContrastiveEmbedding(nn.Sequential):
     """Linear, ReLU, linear, L2 normalisation.
 
     PyTorch's default initialisation. Used in training only. Paper:
-    https://arxiv.org/abs/2104.12565.
+    https://arxiv.org/abs/2104.12565. With ``num_layers=1`` it is the neck
+    of MoCo v1, with ``hidden_channels`` = D that of MoCo v2.
 
     Args:
         in_channels: D, width of the features.
         feat_dim: d, width of the embedding.
+        hidden_channels: width between the layers; None is ``feat_dim``.
+        num_layers: linear layers, with a ReLU between them.
 
     Shape:
         input: (N, D), or maps (N, D, h, w), which are averaged over their
@@ -29,13 +32,23 @@ class ContrastiveEmbedding(nn.Sequential):
             and returned, in float32.
     """
 
-    def __init__(self, in_channels: int, feat_dim: int = 128) -> None:
-        check_positive('ContrastiveEmbedding', 128, feat_dim=feat_dim)
-        super().__init__(
-            nn.Linear(in_channels, feat_dim),
-            nn.ReLU(inplace=True),
-            nn.Linear(feat_dim, feat_dim),
-        )
+    def __init__(
+        self,
+        in_channels: int,
+        feat_dim: int = 128,
+        hidden_channels: int | None = None,
+        num_layers: int = 2,
+    ) -> None:
+        name = 'ContrastiveEmbedding'
+        check_positive(name, 128, feat_dim=feat_dim)
+        check_positive(name, 2, num_layers=num_layers)
+        hidden = feat_dim if hidden_channels is None else hidden_channels
+        check_positive(name, feat_dim, hidden_channels=hidden)
+        widths = [in_channels, *[hidden] * (num_layers - 1), feat_dim]
+        layers: list[nn.Module] = []
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(before, after), nn.ReLU(inplace=True)]
+        super().__init__(*layers[:-1])
         self.in_channels = in_channels
         self.feat_dim = feat_dim
 

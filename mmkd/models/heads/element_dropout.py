@@ -7,17 +7,17 @@ from typing import Any
 from mmseg.models import FCNHead, PSPHead
 from torch import nn
 
-from mmkd.models.heads.torch_init import TorchInit
+from mmkd.models.heads.torch_initial import TorchInitial
 from mmkd.registry import MODELS
 
 
-class ElementDropout(TorchInit):
+class ElementDropout:
     """Replace the ``Dropout2d`` before the classifier by ``Dropout``.
 
     mmseg drops whole channels of an image; the networks of CIRKD drop single
-    elements, and start from PyTorch's weights. Mix it in before a
-    ``BaseDecodeHead``. Names of parameters stay those of the stock head, so
-    checkpoints fit both. ``conv_seg:input`` is the feature after dropout.
+    elements. Mix it in before a ``BaseDecodeHead``. Names of parameters stay
+    those of the stock head, so checkpoints fit both. ``conv_seg:input`` is
+    the feature after dropout.
     """
 
     dropout_ratio: float
@@ -29,10 +29,10 @@ class ElementDropout(TorchInit):
 
 
 @MODELS.register_module()
-class ElementDropoutPSPHead(ElementDropout, PSPHead):
-    """``mmseg.PSPHead`` with element-wise dropout."""
+class ElementDropoutPSPHead(ElementDropout, TorchInitial, PSPHead):
+    """``mmseg.PSPHead``, element-wise dropout, PyTorch's initial weights."""
 
 
 @MODELS.register_module()
-class ElementDropoutFCNHead(ElementDropout, FCNHead):
-    """``mmseg.FCNHead`` with element-wise dropout."""
+class ElementDropoutFCNHead(ElementDropout, TorchInitial, FCNHead):
+    """``mmseg.FCNHead``, element-wise dropout, PyTorch's initial weights."""

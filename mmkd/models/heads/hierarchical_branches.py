@@ -173,9 +173,18 @@ def class_logits(joint: torch.Tensor, num_rotations: int = 4) -> torch.Tensor:
 
 
 def stage_ends(
-    backbone: nn.Module, calls: Sequence[Call], stages: str | Sequence[str]
+    backbone: nn.Module,
+    calls: Sequence[Call],
+    stages: str | Sequence[str],
+    reader: str = 'HierarchicalBranches',
 ) -> list[int]:
     """Return the indices of the calls that end the stages.
+
+    Args:
+        backbone: whose stages these are.
+        calls: its direct ones, in order.
+        stages: ``'auto'``, or names of modules.
+        reader: who asks, for messages.
 
     Raises:
         ValueError: the stages are unknown or out of order.
@@ -187,20 +196,20 @@ def stage_ends(
         ends = [names.index(name) for name in stages if name in names]
         if unknown or not ends or ends != sorted(set(ends)):
             raise ValueError(
-                f'HierarchicalBranches: stages={list(stages)} must be '
+                f'{reader}: stages={list(stages)} must be '
                 f'modules that {owner} calls one after the other: '
                 f'{", ".join(names)}'
             )
         return ends
     if stages != 'auto':
         raise ValueError(
-            f"HierarchicalBranches: stages='{stages}'; write stages='auto' "
+            f"{reader}: stages='{stages}'; write stages='auto' "
             'or a list of module names'
         )
     try:
         groups = stage_groups(backbone)
     except ValueError:
-        raise _unknown_stages(owner, names) from None
+        raise _unknown_stages(owner, names, reader) from None
     count = getattr(backbone, 'num_stages', len(groups))
     found: list[int] = []
     for group in groups[1 : 1 + count]:
@@ -214,13 +223,15 @@ def stage_ends(
             found.pop()
         found.append(end)
     if not found:
-        raise _unknown_stages(owner, names)
+        raise _unknown_stages(owner, names, reader)
     return found
 
 
-def _unknown_stages(owner: str, names: Sequence[str]) -> ValueError:
+def _unknown_stages(
+    owner: str, names: Sequence[str], reader: str
+) -> ValueError:
     return ValueError(
-        f'HierarchicalBranches: the stages of {owner} are not known; set '
+        f'{reader}: the stages of {owner} are not known; set '
         'stages to the names of the modules that end them, out of '
         f'{", ".join(names)}'
     )

@@ -11,12 +11,12 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
 from torch import Tensor, nn
 
-from mmkd.models.heads.torch_init import TorchInit
+from mmkd.models.heads.torch_initial import TorchInitial
 from mmkd.registry import MODELS
 
 
 @MODELS.register_module()
-class LinearSegformerHead(TorchInit, BaseDecodeHead):
+class LinearSegformerHead(TorchInitial, BaseDecodeHead):
     """All-linear decoder with plain projections.
 
     A 1x1 convolution with bias per stage, without normalisation; maps at the

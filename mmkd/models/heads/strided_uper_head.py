@@ -6,12 +6,12 @@ from typing import Any
 
 from mmseg.models import UPerHead
 
-from mmkd.models.heads.torch_init import TorchInit
+from mmkd.models.heads.torch_initial import TorchInitial
 from mmkd.registry import MODELS
 
 
 @MODELS.register_module()
-class StridedUPerHead(TorchInit, UPerHead):
+class StridedUPerHead(TorchInitial, UPerHead):
     """``mmseg.UPerHead`` whose last convolution has stride 2.
 
     Its logits have stride 8, as those of dilated networks. Names of

@@ -1,7 +1,9 @@
 """Losses: pure tensors in, scalars out."""
 
 from mmkd.models.losses.ab_loss import ABLoss
+from mmkd.models.losses.adapted_feature_mse_loss import AdaptedFeatureMSELoss
 from mmkd.models.losses.adversarial_loss import AdversarialLoss
+from mmkd.models.losses.aggregated_logit_kd_loss import AggregatedLogitKDLoss
 from mmkd.models.losses.at_loss import ATLoss
 from mmkd.models.losses.category_similarity_loss import CategorySimilarityLoss
 from mmkd.models.losses.cc_loss import CCLoss
@@ -19,10 +21,21 @@ from mmkd.models.losses.intra_class_feature_variation_loss import (
 )
 from mmkd.models.losses.joint_label_loss import JointLabelLoss
 from mmkd.models.losses.kl_div_loss import KLDivLoss
+from mmkd.models.losses.layerwise_mutual_contrastive_loss import (
+    LayerwiseMutualContrastiveLoss,
+)
 from mmkd.models.losses.logit_ensemble_kd_loss import LogitEnsembleKDLoss
+from mmkd.models.losses.lsgan_loss import (
+    LSGANDiscriminatorLoss,
+    LSGANGeneratorLoss,
+)
+from mmkd.models.losses.memory_layerwise_mutual_contrastive_loss import (
+    MemoryLayerwiseMutualContrastiveLoss,
+)
 from mmkd.models.losses.memory_mutual_contrastive_loss import (
     MemoryMutualContrastiveLoss,
 )
+from mmkd.models.losses.memory_nce_loss import MemoryNCELoss
 from mmkd.models.losses.minibatch_pixel_relation_loss import (
     MiniBatchPixelRelationLoss,
 )
@@ -38,6 +51,7 @@ from mmkd.models.losses.pixel_similarity_residual_loss import (
     PixelSimilarityResidualLoss,
 )
 from mmkd.models.losses.pixelwise_kl_loss import PixelwiseKLLoss
+from mmkd.models.losses.pkd_loss import PKDLoss
 from mmkd.models.losses.pkt_loss import PKTLoss
 from mmkd.models.losses.review_kd_loss import ReviewKDLoss
 from mmkd.models.losses.rkd_loss import RKDLoss
@@ -47,38 +61,46 @@ from mmkd.models.losses.sskd_loss import SSKDLoss
 from mmkd.models.losses.vid_loss import VIDLoss
 
 __all__ = [
-    'PixelSimilarityResidualLoss',
-    'PairwiseSimilarityLoss',
-    'IntraClassFeatureVariationLoss',
-    'ChannelRelationLoss',
-    'ChannelWiseDivergenceLoss',
-    'CategorySimilarityLoss',
-    'AdversarialLoss',
-    'SSKDLoss',
-    'RotatedMatchLoss',
-    'ReviewKDLoss',
-    'OFDLoss',
-    'NSTLoss',
-    'DKDLoss',
-    'CRDLoss',
     'ABLoss',
     'ATLoss',
+    'AdaptedFeatureMSELoss',
+    'AdversarialLoss',
+    'AggregatedLogitKDLoss',
     'CCLoss',
+    'CRDLoss',
+    'CategorySimilarityLoss',
+    'ChannelRelationLoss',
+    'ChannelWiseDivergenceLoss',
+    'DKDLoss',
     'FSPLoss',
     'FTLoss',
     'FitNetLoss',
+    'IntraClassFeatureVariationLoss',
     'JointLabelLoss',
     'KLDivLoss',
+    'LSGANDiscriminatorLoss',
+    'LSGANGeneratorLoss',
+    'LayerwiseMutualContrastiveLoss',
     'LogitEnsembleKDLoss',
+    'MemoryLayerwiseMutualContrastiveLoss',
     'MemoryMutualContrastiveLoss',
+    'MemoryNCELoss',
     'MiniBatchPixelRelationLoss',
     'MoCoMutualContrastiveLoss',
     'MutualContrastiveLoss',
+    'NSTLoss',
+    'OFDLoss',
+    'PKDLoss',
     'PKTLoss',
+    'PairwiseSimilarityLoss',
     'ParaphraserLoss',
     'PixelRegionMemoryLoss',
+    'PixelSimilarityResidualLoss',
     'PixelwiseKLLoss',
     'RKDLoss',
+    'ReviewKDLoss',
+    'RotatedMatchLoss',
     'SPLoss',
+    'SSKDLoss',
     'VIDLoss',
 ]

@@ -1,4 +1,4 @@
-"""Noise-contrastive loss against columns of a bank."""
+"""Noise-contrastive loss against columns of a bank (CRD, MCL-OKD)."""
 
 from __future__ import annotations
 
@@ -22,27 +22,55 @@ def bank_nce(
     index: torch.Tensor,
     temperature: float,
     settle: Settle,
+    epsilon: float = EPSILON,
 ) -> torch.Tensor:
-    """Return the loss l of `CRDLoss`.
+    """Return the sum over anchors A of `nce_criterion` against one bank.
 
     One product of the embeddings with the whole bank, of which the columns
-    in ``index`` are taken, replaces reading (N, 1 + K, d) rows. The gradient
-    is computed along with the loss, so that nothing but (N, d) is kept and
-    the bank may be written afterwards.
+    in ``index`` are taken, replaces reading (N, 1 + K, d) rows; of a large
+    bank they are read once for all A. The gradient is computed along with
+    the loss, so that nothing but (A, N, d) is kept and the bank may be
+    written afterwards.
 
     Args:
-        embed: (N, d) unit vectors.
+        embed: (N, d) unit vectors, or (A, N, d).
         bank: (n, d), a constant.
         index: (N, 1 + K), column 0 the positive.
         temperature: tau.
-        settle: gets the mean of exp(scores), returns the constant Z.
+        settle: gets the mean of exp(scores), a scalar or (A,), and returns
+            the constant Z.
+        epsilon: see `nce_criterion`.
 
     Returns:
         Scalar; its gradient cannot be differentiated again.
     """
+    rest = (bank, index, temperature, settle, epsilon)
     if embed.requires_grad and torch.is_grad_enabled():
-        return _BankNCE.apply(embed, bank, index, temperature, settle)
-    return _loss(embed, bank, index, temperature, settle)
+        return _BankNCE.apply(embed, *rest)
+    return _loss(embed, *rest)
+
+
+def nce_criterion(
+    p: torch.Tensor, num_samples: int, epsilon: float = EPSILON
+) -> torch.Tensor:
+    """Return the loss of telling a positive from noise.
+
+    l = -mean_N [log(p_0 / (p_0 + q + e)) + sum_k log(q / (p_k + q + e))],
+    q = K / n.
+
+    Args:
+        p: (..., N, 1 + K) normalised scores, column 0 the positive.
+        num_samples: n, rows of the bank.
+        epsilon: e.
+
+    Returns:
+        (...), one loss per anchor.
+    """
+    q = (p.shape[-1] - 1) / num_samples
+    # -log(p / (p + q)) and -log(q / (p + q)), without cancellation
+    hit = torch.log1p((q + epsilon) / p[..., 0])
+    misses = torch.log1p((p[..., 1:] + epsilon) / q)
+    return (hit + misses.sum(-1)).mean(-1)
 
 
 class _BankNCE(torch.autograd.Function):
@@ -59,7 +87,7 @@ class _BankNCE(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple:
         (own,) = ctx.saved_tensors
-        return grad * own, None, None, None, None
+        return grad * own, None, None, None, None, None
 
 
 def _loss(
@@ -68,18 +96,21 @@ def _loss(
     index: torch.Tensor,
     temperature: float,
     settle: Settle,
+    epsilon: float,
 ) -> torch.Tensor:
-    num_samples, num_negatives = len(bank), index.shape[1] - 1
-    anchors = embed / temperature
-    bank = bank.to(embed.dtype)
-    if num_samples <= DENSE_LIMIT * index.shape[1]:
-        scores = (anchors @ bank.T).gather(1, index)
-    else:
-        scores = (bank[index] @ anchors[:, :, None]).squeeze(2)
-    raw = scores.exp()
-    p = raw / settle(raw.detach().mean())
-    q = num_negatives / num_samples
-    # -log(p / (p + q)) and -log(q / (p + q)), without cancellation
-    hit = torch.log1p((q + EPSILON) / p[:, 0])
-    misses = torch.log1p((p[:, 1:] + EPSILON) / q)
-    return (hit + misses.sum(1)).mean()
+    raw = _scores(embed / temperature, bank.to(embed.dtype), index).exp()
+    z = settle(raw.detach().mean((-2, -1)))
+    p = raw / torch.as_tensor(z)[..., None, None]
+    return nce_criterion(p, len(bank), epsilon).sum()
+
+
+def _scores(
+    anchors: torch.Tensor, bank: torch.Tensor, index: torch.Tensor
+) -> torch.Tensor:
+    """Return products (..., N, 1 + K) of anchors (..., N, d) with rows."""
+    if len(bank) <= DENSE_LIMIT * index.shape[1]:
+        columns = index.expand(*anchors.shape[:-2], *index.shape)
+        return (anchors @ bank.T).gather(-1, columns)
+    if anchors.ndim == 2:
+        return (bank[index] @ anchors[:, :, None]).squeeze(2)
+    return (bank[index] @ anchors.permute(1, 2, 0)).permute(2, 0, 1)

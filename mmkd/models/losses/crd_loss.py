@@ -11,12 +11,13 @@ from torch import nn
 from torch.nn import functional
 
 from mmkd.models.losses.bank_nce import bank_nce
+from mmkd.models.losses.contrast_checks import check_contrast_shapes
 from mmkd.models.losses.precision import at_least_float32, no_autocast
-from mmkd.models.memory.contrast_indices import ContrastIndices
+from mmkd.models.memory.contrast_indices import ContrastIndices, draw_others
 from mmkd.models.memory.sample_banks import random_banks, update_banks
 from mmkd.registry import MODELS
 from mmkd.utils.dist import broadcast_from_first, gather_rows
-from mmkd.utils.indices import FirstGpuBatches, check_index, is_integer
+from mmkd.utils.indices import FirstGpuBatches, check_index
 from mmkd.utils.settings import check_positive
 
 
@@ -211,13 +212,8 @@ class CRDLoss(nn.Module):
                 logger='current',
                 level=logging.WARNING,
             )
-        others = torch.randint(
-            self.num_samples - 1,
-            (len(sample_idx), self.num_negatives),
-            device=sample_idx.device,
-        )
-        own = sample_idx[:, None]
-        return torch.cat([own, others + (others >= own)], 1)
+        others = draw_others(sample_idx, self.num_samples, self.num_negatives)
+        return torch.cat([sample_idx[:, None], others], 1)
 
     @torch.no_grad()
     def _remember(self, index: torch.Tensor, *embeds: torch.Tensor) -> None:
@@ -233,24 +229,7 @@ class CRDLoss(nn.Module):
         batch_size: int,
         contrast_idx: torch.Tensor | None,
     ) -> None:
-        if sample_idx.shape != (batch_size,) or not is_integer(sample_idx):
-            raise ValueError(
-                f'CRDLoss: sample_idx must be ({batch_size},) integers, got '
-                f'{sample_idx.dtype} {tuple(sample_idx.shape)}; it cannot be '
-                'used with views of the images'
-            )
-        wrong = contrast_idx is not None and (
-            contrast_idx.ndim != 2
-            or len(contrast_idx) != batch_size
-            or contrast_idx.shape[1] < 2
-            or not is_integer(contrast_idx)
-        )
-        if contrast_idx is not None and wrong:
-            raise ValueError(
-                f'CRDLoss: contrast_idx must be ({batch_size}, 1 + K) '
-                f'integers, got {contrast_idx.dtype} '
-                f'{tuple(contrast_idx.shape)}; leave it out to draw it'
-            )
+        check_contrast_shapes('CRDLoss', batch_size, sample_idx, contrast_idx)
         if not self._may_look(sample_idx):
             return
         check_index('CRDLoss', 'sample_idx', sample_idx, self.num_samples)

@@ -48,7 +48,9 @@ class MoCoMutualContrastiveLoss(ContrastiveTerms):
     Args:
         num_peers: M.
         feat_dim: d, width of the embeddings.
-        queue_size: L, a multiple of the batch of all processes.
+        queue_size: L, at least the batch of all processes. If it is no
+            multiple of it, a batch at the end of the queues goes on at
+            their start.
         temperature: tau.
         kd_temperature: T.
         vcl_weight: factor on ``loss_vcl``.
@@ -57,8 +59,8 @@ class MoCoMutualContrastiveLoss(ContrastiveTerms):
         soft_icl_weight: factor on ``loss_soft_icl``.
 
     Shape:
-        queries, keys: lists of M unit-norm tensors (B, d), or (M, B, d).
-            Half precision is computed in float32.
+        queries, keys: lists of M unit-norm tensors (B, d), or (M, B, d); of
+            one peer also (B, d). Half precision is computed in float32.
         returns: dict of four scalars.
     """
 
@@ -101,10 +103,11 @@ class MoCoMutualContrastiveLoss(ContrastiveTerms):
 
         Raises:
             ValueError: embeddings that do not fit each other or the
-                settings, or a queue that is no multiple of the batch.
+                settings, or a queue that is shorter than the batch.
         """
-        anchors = self.stack('queries', queries)
-        positives = self.stack('keys', keys).detach().to(anchors.dtype)
+        anchors = self.stack('queries', _per_peer(queries))
+        positives = self.stack('keys', _per_peer(keys))
+        positives = positives.detach().to(anchors.dtype)
         self.check_size('queries', anchors, self.num_peers, self.feat_dim)
         if positives.shape != anchors.shape:
             raise ValueError(
@@ -147,11 +150,18 @@ class MoCoMutualContrastiveLoss(ContrastiveTerms):
 
     def _enqueue(self, keys: torch.Tensor) -> None:
         keys = gather_rows(keys.transpose(0, 1)).transpose(0, 1)
-        if self.queue_size % keys.shape[1]:
+        if self.queue_size < keys.shape[1]:
             raise ValueError(
-                f'{type(self).__name__}: queue_size={self.queue_size} is not '
-                f'a multiple of the batch of all processes, {keys.shape[1]}; '
-                'change queue_size or batch_size, and set drop_last=True in '
-                'the data loader'
+                f'{type(self).__name__}: queue_size={self.queue_size} is '
+                f'smaller than the batch of all processes, {keys.shape[1]}; '
+                'enlarge queue_size (several batches at least), or reduce '
+                'batch_size'
             )
         enqueue_keys(self.queue, self.queue_ptr, keys)
+
+
+def _per_peer(embeddings: Embeddings) -> Embeddings:
+    """Return the embeddings of one peer, (B, d), as those of a list."""
+    if isinstance(embeddings, torch.Tensor) and embeddings.ndim == 2:
+        return embeddings[None]
+    return embeddings

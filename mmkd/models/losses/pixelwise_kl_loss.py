@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -18,8 +20,8 @@ class PixelwiseKLLoss(nn.Module):
     loss = temperature**2 / (B H W) * sum_{b, j} KL(q_bj || p_bj),
     p = softmax over the H W pixels of w * pred / temperature, q the same of
     the target. The sum over joints is not divided by their number. A joint of
-    weight 0 gives two uniform distributions: exactly no loss. Code of
-    OKDHP, https://arxiv.org/abs/2108.02092.
+    weight 0 gives two uniform distributions: exactly no loss. Weights are
+    meant to be 0 or 1; others act as inverse temperatures. Code of OKDHP, https://arxiv.org/abs/2108.02092.
 
     Heat maps lie between 0 and 1, so at temperature 1 both distributions
     are nearly uniform and the loss is small beside the task's.
@@ -32,7 +34,9 @@ class PixelwiseKLLoss(nn.Module):
             does not.
 
     Shape:
-        pred, target: (B, J, H, W). Half precision is computed in float32.
+        pred: (B, J, H, W), or a list of those: the sum of their losses.
+            Half precision is computed in float32.
+        target: (B, J, H, W).
         target_weight: (B, J) or (B, J, 1), or None.
         returns: scalar.
     """
@@ -53,7 +57,7 @@ class PixelwiseKLLoss(nn.Module):
 
     def forward(
         self,
-        pred: torch.Tensor,
+        pred: torch.Tensor | Sequence[torch.Tensor],
         target: torch.Tensor,
         target_weight: torch.Tensor | None = None,
     ) -> torch.Tensor:
@@ -62,6 +66,9 @@ class PixelwiseKLLoss(nn.Module):
         Raises:
             ValueError: the shapes differ or are no heat maps.
         """
+        if not isinstance(pred, torch.Tensor):
+            terms = [self(one, target, target_weight) for one in pred]
+            return torch.stack(terms).sum()
         if pred.ndim != 4 or pred.shape != target.shape:
             raise ValueError(
                 f'PixelwiseKLLoss: heat maps {tuple(pred.shape)} and target '

@@ -9,6 +9,11 @@ from torch import nn
 
 from mmkd.utils.indices import FirstGpuBatches, check_index, is_integer
 
+# Of this many samples per negative and more, those drawn twice are few: they
+# are drawn again, ROUNDS times. What stays double has a chance below 1e-6.
+SPARSE = 32
+ROUNDS = 6
+
 
 class ContrastIndices(nn.Module):
     """Draw positives and negatives of every sample from the labels.
@@ -27,7 +32,7 @@ class ContrastIndices(nn.Module):
             other classes.
         replacement: draw negatives with replacement; without it they are
             all different, which costs a random number per sample of the
-            data set and anchor.
+            data set and anchor where the negatives are many of them.
 
     Raises:
         ValueError: labels that are not one integer per sample, a class with
@@ -90,6 +95,7 @@ class ContrastIndices(nn.Module):
         self.num_positives = num_positives
         self.num_negatives = num_negatives
         self.replacement = replacement
+        self.fewest = fewest
         buffers = dict(
             classes=classes,
             order=classes.argsort(stable=True),
@@ -126,16 +132,54 @@ class ContrastIndices(nn.Module):
         count = self.counts[classes][:, None]
         members = _distinct(count, self.num_positives, generator)
         size, amount = len(self.order), self.num_negatives
-        others = (
-            _below(size - count, amount, generator)
-            if self.replacement
-            else _subset(size - count, amount, size, generator)
-        )
+        others = self._others(size - count, amount, generator)
         others = others + count * (others >= start)  # jump over the class
         positives = torch.cat(
             [sample_idx[:, None], self.order[start + members]], 1
         )
         return positives, self.order[others]
+
+    def compare(
+        self, owner: str, sample_idx: torch.Tensor, labels: torch.Tensor
+    ) -> None:
+        """Look whether a batch agrees with the data set on its classes.
+
+        Pairs of samples are compared, since classes may be numbered anew.
+        Waits for the device.
+
+        Args:
+            owner: beginning of the message.
+            sample_idx: (B,).
+            labels: (B,), those of the batch.
+
+        Raises:
+            ValueError: names a sample of another class.
+        """
+        classes = self.classes[sample_idx]
+        same = labels[:, None] == labels
+        wrong = (same != (classes[:, None] == classes)).any(1).nonzero()
+        if len(wrong):
+            row = int(wrong[0])
+            raise ValueError(
+                f'{owner}: sample_idx={int(sample_idx[row])} of the batch '
+                f'has label {int(labels[row])}, the data set says otherwise: '
+                'the indices count a part of the set; concatenate data sets '
+                "by type='mmkd.IndexedConcatDataset'"
+            )
+
+    def _others(
+        self,
+        limit: torch.Tensor,
+        amount: int,
+        generator: torch.Generator | None,
+    ) -> torch.Tensor:
+        """Draw positions (B, amount) below limit (B, 1)."""
+        size = len(self.order)
+        if self.replacement:
+            return _below(limit, amount, generator)
+        if amount * SPARSE <= self.fewest:
+            return _redrawn(limit, amount, generator)
+        return _subset(limit, amount, size, generator)
 
     def _check(self, sample_idx: torch.Tensor) -> None:
         if sample_idx.ndim != 1 or not is_integer(sample_idx):
@@ -163,6 +207,34 @@ def _below(
         generator=generator,
     )
     return torch.minimum((uniform * limit).long(), limit - 1)
+
+
+def _redrawn(
+    limit: torch.Tensor, amount: int, generator: torch.Generator | None
+) -> torch.Tensor:
+    """Draw sets (B, amount) of different integers below limit (B, 1).
+
+    For amounts that are small against limit: integers that occur again are
+    replaced, a fixed number of times, so that nothing waits for the device.
+    No integer is treated unlike another, so every set is equally likely.
+    """
+    drawn = _below(limit, amount, generator)
+    for _ in range(ROUNDS):
+        drawn = drawn.sort(1).values
+        again = drawn[:, 1:] == drawn[:, :-1]
+        new = _below(limit, amount - 1, generator)
+        drawn[:, 1:] = torch.where(again, new, drawn[:, 1:])
+    return drawn
+
+
+def draw_others(
+    sample_idx: torch.Tensor, num_samples: int, amount: int
+) -> torch.Tensor:
+    """Draw (B, amount) samples other than oneself, of whatever class."""
+    others = torch.randint(
+        num_samples - 1, (len(sample_idx), amount), device=sample_idx.device
+    )
+    return others + (others >= sample_idx[:, None])
 
 
 def _subset(

@@ -27,6 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {
     'CIFARResNet-bottleneck': dict(depth=11, block='bottleneck'),
     'CIFARWideResNet': dict(depth=10, widen_factor=2),
     'CIFARVGG': dict(depth=8),
+    'CIFARDenseNet': dict(depth=10),
     'CIFARMobileNetV2': {},
     'CIFARShuffleNetV1': {},
     'CIFARShuffleNetV2': dict(widen_factor=0.5),

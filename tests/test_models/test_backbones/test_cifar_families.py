@@ -8,6 +8,7 @@ from torch import nn
 
 from mmkd.models.backbones import (
     CIFARVGG,
+    CIFARDenseNet,
     CIFARMobileNetV2,
     CIFARResNet,
     CIFARShuffleNetV2,
@@ -119,6 +120,8 @@ def test_wrong_resnet(kwargs: dict, message: str) -> None:
     [
         (lambda: CIFARWideResNet(20), r'depth=20 is no 6n \+ 4.*16, 22, 28'),
         (lambda: CIFARWideResNet(16, 0), 'widen_factor=0 must be positive'),
+        (lambda: CIFARDenseNet(20), r'depth=20 is no 6n \+ 4.*40, 100, 190'),
+        (lambda: CIFARDenseNet(40, 0), 'growth_rate=0 and .* be positive'),
         (lambda: CIFARVGG(12), 'depth=12.*8, 11, 13, 16, 19'),
         (lambda: CIFARVGG(13, num_pools=2), 'num_pools=2.*3, 4, 5'),
         (lambda: CIFARMobileNetV2(stem_stride=3), 'stem_stride=3.*1, 2'),

@@ -35,6 +35,7 @@ BACKBONES: dict[str, dict[str, Any]] = dict(
     shufflenet=dict(type='ShuffleNetV2', widen_factor=0.5),
     cifar=dict(type='mmkd.CIFARResNet', depth=20),
     cifar_wide=dict(type='mmkd.CIFARWideResNet', depth=16, widen_factor=1),
+    cifar_dense=dict(type='mmkd.CIFARDenseNet', depth=10),
     cifar_vgg=dict(type='mmkd.CIFARVGG', depth=8),
     cifar_mobilenet=dict(type='mmkd.CIFARMobileNetV2'),
     cifar_shuffle=dict(type='mmkd.CIFARShuffleNetV2', widen_factor=0.5),

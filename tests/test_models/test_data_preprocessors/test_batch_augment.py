@@ -54,9 +54,9 @@ def stock_view(image, draws):
 def test_a_given_offset_reproduces_the_stock_crop(draws, monkeypatch):
     batch = make_batch(2)
 
-    def given(images, padding, flip_prob):
+    def given(images, padding, flip_prob, padding_mode):
         top, left, flip = (torch.tensor([value] * 2) for value in draws)
-        return crop_flip(images, padding, top, left, flip)
+        return crop_flip(images, padding, top, left, flip, padding_mode)
 
     monkeypatch.setattr(batch_augment, 'random_crop_flip', given)
     ours = BatchAugmentPreprocessor(**NORM)(batch, training=True)['inputs']
@@ -189,6 +189,7 @@ def test_built_by_the_classifier():
 @pytest.mark.parametrize(
     ('options', 'words'),
     [
+        (dict(padding_mode='edge'), "padding_mode='edge', which must be '"),
         (dict(crop_padding=-1), 'crop_padding=-1, which must be at least 0'),
         (dict(flip_prob=1.5), 'flip_prob=1.5, which must be from 0 to 1'),
         (dict(num_views=0), 'num_views=0, which must be at least 1'),

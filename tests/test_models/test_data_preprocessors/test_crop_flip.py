@@ -31,14 +31,15 @@ def outcomes(images, padding):
     return found
 
 
+@pytest.mark.parametrize('mode', ['constant', 'reflect'])
 @pytest.mark.parametrize('dtype', [torch.uint8, torch.float32])
-def test_given_draws_against_slicing(dtype):
+def test_given_draws_against_slicing(dtype, mode):
     images = torch.randint(0, 256, (7, 3, 6, 5)).to(dtype)
     top = torch.tensor([0, 1, 2, 3, 4, 0, 4])
     left = torch.tensor([4, 3, 2, 1, 0, 0, 4])
     flip = torch.tensor([True, False, True, False, True, False, True])
-    result = crop_flip(images, 2, top, left, flip)
-    padded = F.pad(images, (2,) * 4)
+    result = crop_flip(images, 2, top, left, flip, mode)
+    padded = F.pad(images.float(), (2,) * 4, mode).to(dtype)
     assert result.dtype == dtype
     for n in range(7):
         t, s = int(top[n]), int(left[n])

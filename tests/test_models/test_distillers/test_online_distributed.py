@@ -48,24 +48,47 @@ CASES = dict(
             dict(type='mmkd.MutualExchange'),
             dict(type='mmkd.MutualContrastiveExchange', on='embeds',
                  loss=dict(type='mmkd.MutualContrastiveLoss', gather=True))]),
+    memory=dict(
+        taps=dict(feats='neck', logits='head.fc'),
+        aux_heads=dict(embeds=dict(
+            type='mmkd.EmbeddingProjection', on='feats', embedding_dim=8)),
+        exchange=dict(
+            type='mmkd.MultiViewContrastExchange', contrast=dict(
+                type='mmkd.MemoryNCELoss', num_samples=12, num_negatives=6,
+                sync_normalizer=True))),
     moving=dict(exchange=dict(type='mmkd.TinyRecordingExchange')),
     followers=dict(
         followers=dict(mean=dict(momentum=0.5)),
         exchange=dict(type='mmkd.MutualExchange',
                       on=dict(logits='logits', mean='mean.logits'))),
+    pcl=dict(
+        cohort=dict(shared=['stem', 'stage1']),
+        taps=dict(feats='neck', logits='head.fc'),
+        followers=dict(mean=dict(warmup=True, buffers='own')),
+        exchange=dict(type='mmkd.PeerCollaborativeExchange', on=dict(
+            feats='feats', logits='logits', mean='mean.logits'))),
+    oem=dict(
+        cohort=dict(
+            type='mmkd.CompressedCohort', peer=network(), num_students=3),
+        taps=dict(maps=['backbone.layer{1,2,3,4}'], logits='head.fc'),
+        exchange=dict(type='mmkd.OnlineEnsembleExchange', on=dict(
+            maps='maps', logits='logits'))),
     phases=dict(exchange=dict(type='mmkd.TinyAdversarialExchange')))
 sgd = dict(optimizer=dict(type='SGD', lr=0.05))
 
 def train(name):
     distiller = in_float64(
         build_cohort(peers=[network(), network()], **CASES[name]))
+    if name == 'memory':  # the negatives are all samples of the other class
+        distiller.exchanges[0].contrast.set_dataset_labels(
+            torch.arange(12) % 2, torch.device('cpu'))
     if rank == 1:  # the wrapper must make the ranks agree
         with torch.no_grad():
             for value in distiller.parameters():
                 value.add_(1)
     model = distiller
     if world > 1:
-        own = name in ('moving', 'phases', 'followers')
+        own = name in ('moving', 'phases', 'followers', 'pcl')
         wrapper = (
             PhasedDistributedDataParallel if own
             else MMDistributedDataParallel)
@@ -79,6 +102,7 @@ def train(name):
     batch = toy_batch('classification', 12, (32, 32))
     for index, sample in enumerate(batch['data_samples']):
         sample.set_gt_label(index % 2)
+        sample.set_metainfo(dict(sample_idx=index))
     logs = []
     for step in range(3):
         model.train()
@@ -93,7 +117,10 @@ def train(name):
 torch.save({name: train(name) for name in CASES},
            f'{folder}/out_{world}_{rank}.pth')
 """
-CASES = ('mutual', 'contrast', 'moving', 'followers', 'phases')
+CASES = (
+    'mutual', 'contrast', 'memory', 'moving', 'followers', 'pcl', 'oem',
+    'phases',
+)  # fmt: skip
 
 
 @pytest.fixture(scope='module')

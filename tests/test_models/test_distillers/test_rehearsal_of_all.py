@@ -114,9 +114,20 @@ def test_a_misspelt_tap_is_found(make: Any, name: str, path: str) -> None:
 
 
 def test_regions_of_two_networks_are_no_pairs(make: Any) -> None:
-    distiller = make('faster_rcnn', tap='roi_head.bbox_head.fc_cls')
-    (tap,) = shapes(distiller.rehearse().seen['student'].taps['logits'])
-    assert tap[1] == len(OBJECTS) + 1 and tap[0] <= 20
+    tap = 'roi_head.bbox_head.fc_cls'
+    with pytest.raises(ValueError, match=r'losses\.kd .*propose other regi'):
+        make('faster_rcnn', tap=tap)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        distiller = ROOT_MODELS.build(
+            dict(
+                type='mmkd.OfflineDistiller',
+                student=networks.faster_rcnn(4),
+                teacher=None,
+                taps=dict(logits=tap),
+            )
+        )
+    (rows,) = shapes(distiller.rehearse().seen['student'].taps['logits'])
+    assert rows[1] == len(OBJECTS) + 1 and rows[0] <= 20
 
 
 # -- a softmax over the wrong dimension --------------------------------------

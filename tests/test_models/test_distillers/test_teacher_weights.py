@@ -15,6 +15,7 @@ from torch import nn
 
 from mmkd.checkpoints import address
 from mmkd.checkpoints.read import read_checkpoint
+from mmkd.models.distillers.teacher import _batch_norms
 from mmkd.networks import build_network
 from mmkd.registry import MODELS
 from mmkd.toys import toy_network
@@ -198,3 +199,36 @@ def test_pretrained_of_timm(
     if role == 'teacher':
         found = distiller.teachers[0].network
     assert same(found, weights)
+
+
+def test_batch_statistics_without_touching_the_teacher(tmp_path: Path) -> None:
+    network = build_network(toy_network('classification'))
+    torch.save(network.state_dict(), tmp_path / 'teacher.pth')
+    distiller = MODELS.build(
+        dict(
+            type='mmkd.OfflineDistiller',
+            student=toy_network('classification'),
+            teacher=dict(
+                config=toy_network('classification'),
+                checkpoint=str(tmp_path / 'teacher.pth'),
+                batch_statistics=True,
+            ),
+            taps=dict(logits='head.fc'),
+            losses=dict(kd=dict(type='mmkd.KLDivLoss', on='logits')),
+        )
+    )
+    (teacher,) = distiller.teachers
+    before = {k: v.clone() for k, v in teacher.network.state_dict().items()}
+    distiller.train()
+    images = torch.randn(8, 3, 32, 32) + 3
+    found = teacher(images)
+    network.train()
+    assert torch.equal(found[-1], network(images)[-1])
+    network.eval()
+    assert not torch.allclose(found[-1], network(images)[-1])
+    assert same(teacher.network, before)
+
+
+def test_batch_statistics_need_batch_norms() -> None:
+    with pytest.raises(ValueError, match='batch_statistics.*no batch norm'):
+        _batch_norms(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2)))

@@ -66,3 +66,21 @@ def test_mistakes():
         head(torch.zeros(2, 6))
     with pytest.raises(ValueError, match=r'got \(2, 5, 7\)'):
         head(torch.zeros(2, 5, 7))
+
+
+def test_necks_of_moco():
+    first = ContrastiveEmbedding(5, 4, num_layers=1).double()
+    assert [type(layer).__name__ for layer in first] == ['Linear']
+    feats = torch.randn(3, 5, dtype=torch.float64)
+    raw = feats @ first[0].weight.T + first[0].bias
+    expected = functional.normalize(raw, dim=1)
+    torch.testing.assert_close(first(feats), expected)
+    second = ContrastiveEmbedding(5, 4, hidden_channels=5)
+    shapes = [tuple(p.shape) for p in second.parameters()]
+    assert shapes == [(5, 5), (5,), (4, 5), (4,)]
+
+
+@pytest.mark.parametrize('key', ['num_layers', 'hidden_channels'])
+def test_wrong_widths(key):
+    with pytest.raises(ValueError, match=f'{key}=0 must be positive'):
+        ContrastiveEmbedding(5, 4, **{key: 0})

@@ -79,3 +79,73 @@ def test_wrong_features():
         FitNetLoss(5, 7)(student, teacher)
     with pytest.raises(ValueError, match=r'become \(2, 6, 4, 4\)'):
         FitNetLoss(3, 6)(student, teacher)
+
+
+LEVELS = dict(student_channels=[3, 4], teacher_channels=[5, 6])
+
+
+def pyramids():
+    student = [torch.randn(2, 3, 8, 8), torch.randn(2, 4, 4, 4)]
+    teacher = [torch.randn(2, 5, 8, 8), torch.randn(2, 6, 4, 4)]
+    return student, teacher
+
+
+def test_a_regressor_per_level():
+    student, teacher = pyramids()
+    loss = FitNetLoss(**LEVELS, loss_weight=2.0)
+    assert {k: v.shape for k, v in loss.state_dict().items()} == {
+        'regressor.0.weight': (5, 3, 1, 1),
+        'regressor.1.weight': (6, 4, 1, 1),
+    }
+    expected = sum(
+        functional.mse_loss(functional.conv2d(s, regressor.weight), t)
+        for s, t, regressor in zip(
+            student, teacher, loss.regressor, strict=True
+        )
+    )
+    torch.testing.assert_close(loss(student, teacher), 2 * expected)
+
+
+def test_levels_of_other_sizes():
+    student, teacher = pyramids()
+    teacher[0] = torch.randn(2, 5, 4, 4)
+    loss = FitNetLoss(
+        **LEVELS, student_size=[8, (4, 4)], teacher_size=[4, (4, 4)]
+    )
+    shapes = {k: tuple(v.shape) for k, v in loss.state_dict().items()}
+    assert shapes['regressor.0.conv.weight'] == (5, 3, 3, 3)
+    assert shapes['regressor.1.conv.weight'] == (6, 4, 1, 1)
+    assert loss(student, teacher).requires_grad
+
+
+def test_one_number_is_one_regressor_for_all_levels():
+    student, teacher = torch.randn(2, 2, 3, 4, 4).unbind()
+    shared = FitNetLoss(3, 3)
+    assert list(shared.state_dict()) == ['regressor.weight']
+    torch.testing.assert_close(
+        shared([student] * 2, [teacher] * 2), 2 * shared(student, teacher)
+    )
+    single = FitNetLoss([3], [3], student_size=[4], teacher_size=[(4, 4)])
+    assert 'regressor.conv.weight' in single.state_dict()
+
+
+@pytest.mark.parametrize(
+    'settings',
+    [
+        dict(student_channels=[3, 4], teacher_channels=[5, 6, 7]),
+        dict(student_channels=[3, 4], teacher_channels=5),
+        dict(LEVELS, student_size=8, teacher_size=8),
+        dict(student_channels=[], teacher_channels=[]),
+    ],
+)
+def test_unequally_many_levels(settings):
+    with pytest.raises(ValueError, match='one number per level'):
+        FitNetLoss(**settings)
+
+
+def test_levels_that_do_not_fit():
+    student, teacher = pyramids()
+    with pytest.raises(ValueError, match='1 levels, but 2 student_channels'):
+        FitNetLoss(**LEVELS)(student[:1], teacher[:1])
+    with pytest.raises(ValueError, match='level 1: student_channels=4, but'):
+        FitNetLoss(**LEVELS)([student[0]] * 2, [teacher[0]] * 2)

@@ -197,14 +197,40 @@ def test_half_precision_is_computed_in_float32(dtype):
         torch.testing.assert_close(value.detach(), expected[name])
 
 
-def test_batch_that_does_not_divide_the_queue():
+def test_batch_that_does_not_divide_the_queue_goes_on_at_its_start():
+    loss = build()
+    written = []
+    for _ in range(5):
+        keys = unit(2, 5, 6)
+        written.append(keys)
+        loss(unit(2, 5, 6), keys)
+    assert loss.queue_ptr.tolist() == [25 % 12] * 2
+    last = torch.cat(written, 1)[:, 13:]  # the newest 12, from column 1 on
+    expected = last.roll(1, 1).mT
+    assert torch.equal(loss.queue, expected)
+
+
+def test_batch_that_is_larger_than_the_queue():
     loss = build()
     before = loss.queue.clone()
-    with pytest.raises(ValueError, match='queue_size=12.*processes, 5'):
-        loss(unit(2, 5, 6), unit(2, 5, 6))
+    with pytest.raises(ValueError, match='queue_size=12.*processes, 13'):
+        loss(unit(2, 13, 6), unit(2, 13, 6))
     assert torch.equal(loss.queue, before)
-    terms = loss.eval()(unit(2, 5, 6), unit(2, 5, 6))
+    terms = loss.eval()(unit(2, 13, 6), unit(2, 13, 6))
     assert sum(terms.values()).isfinite()
+
+
+def test_queue_is_written_in_place():
+    loss = build()
+    address = loss.queue.data_ptr()
+    loss(unit(2, 4, 6), unit(2, 4, 6))
+    assert loss.queue.data_ptr() == address
+
+
+def test_one_peer_may_come_without_a_list():
+    loss = build(1).eval()
+    queries, keys = unit(4, 6), unit(4, 6)
+    assert loss(queries, keys) == loss([queries], [keys])
 
 
 @pytest.mark.parametrize(

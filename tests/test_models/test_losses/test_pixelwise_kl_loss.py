@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmkd.models.losses import PixelwiseKLLoss
+from tests.references import okdhp
 
 
 def maps(*shape, dtype=torch.float64):
@@ -86,3 +87,15 @@ def test_messages():
     for other in ((2, 4, 5, 5), (2, 3, 5)):
         with pytest.raises(ValueError, match='equal joints and heat-map'):
             PixelwiseKLLoss()(torch.zeros(2, 3, 5, 5), torch.zeros(other))
+
+
+def test_a_list_is_summed():
+    preds, target = [maps(2, 3, 4, 5) for _ in range(3)], maps(2, 3, 4, 5)
+    weight = torch.ones(2, 3, 1)
+    expected = sum(okdhp.pixelwise_kl(pred, target, weight) for pred in preds)
+    ours = PixelwiseKLLoss()(preds, target, weight)
+    torch.testing.assert_close(ours, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(ours, target),
+        torch.autograd.grad(expected, target),
+    )

@@ -1,0 +1,7 @@
+# MCL on MoCo v2: a hidden layer in the necks, of the width of the features
+# (512 of ResNet-18), and temperature 0.2.
+_base_ = 'mcl_moco.py'
+method = dict(
+    aux_heads=dict(embeds=dict(num_layers=2, hidden_channels=512)),
+    exchange=dict(loss=dict(temperature=0.2)),
+)

@@ -1,0 +1,18 @@
+# L-MCL, two separate networks, on synthetic scenes.
+_base_ = [
+    'toy_baseline.py',
+    '../_base_/methods/lmcl.py',
+]
+model = dict(
+    _delete_=True,
+    cohort=dict(peers=[_base_.model] * 2, **_base_.cohort),
+    **_base_.method,
+)
+custom_hooks = [
+    # an epoch has 16 iterations
+    dict(type='mmkd.MetaOptimizationHook', interval=8, num_inner_steps=2),
+    dict(type='mmkd.ExportStudentHook'),
+]
+val_evaluator = dict(
+    _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
+)
