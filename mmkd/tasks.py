@@ -7,11 +7,13 @@ classifiers, ensembles) gets the task loss and predictions of one.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from mmengine.structures import BaseDataElement
 from torch import nn
 
 REPOSITORIES = ('mmpretrain', 'mmseg', 'mmpose', 'mmdet')
@@ -319,6 +321,30 @@ def auxiliary_heads_run(
         yield
     finally:
         del network.extract_feat
+
+
+@contextmanager
+def query_head_runs(network: nn.Module) -> Iterator[None]:
+    """Let heads of mask queries run without samples, too.
+
+    mmsegmentation's Mask2Former gives its head none in ``mode='tensor'``,
+    which asks for them, but reads no more than their number.
+
+    Args:
+        network: nothing changes for others.
+    """
+    head: Any = getattr(network, 'decode_head', None)
+    forward: Any = getattr(head, 'forward', None)
+    known = inspect.signature(forward).parameters if forward else {}
+    if 'batch_data_samples' not in known:
+        yield
+        return
+
+    def answer(feats: Any, samples: Any = None) -> Any:
+        return forward(feats, samples or [BaseDataElement() for _ in feats[0]])
+
+    with head_answers(head, answer):
+        yield
 
 
 # -- outputs that no single network gave -------------------------------------

@@ -11,6 +11,7 @@ from torch import nn
 
 from mmkd.deploy import load_network_weights
 from mmkd.inputs import image_samples
+from mmkd.tasks import query_head_runs
 from mmkd.utils.meta_copy import runnable_shape
 
 
@@ -40,7 +41,8 @@ def raw_outputs(
     """
     try:
         samples = image_samples(network, len(inputs), inputs.shape[1:])
-        return list(_flat(network(inputs, samples, mode='tensor')))
+        with query_head_runs(network):
+            return list(_flat(network(inputs, samples, mode='tensor')))
     except (RuntimeError, TypeError) as error:
         raise ValueError(
             f'{type(network).__name__} does not run on inputs '

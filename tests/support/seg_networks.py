@@ -108,6 +108,35 @@ def stdc() -> ConfigDict:
     return model
 
 
+def mask2former() -> ConfigDict:
+    model = base('mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024')
+    model.backbone.update(depth=18, stem_channels=8, base_channels=8)
+    model.backbone.norm_cfg.requires_grad = True
+    head = model.decode_head
+    head.update(
+        in_channels=[8, 16, 32, 64],
+        feat_channels=16,
+        out_channels=16,
+        num_queries=6,
+    )
+    head.pixel_decoder.norm_cfg.num_groups = 4
+    head.pixel_decoder.encoder.num_layers = 1
+    layer = head.pixel_decoder.encoder.layer_cfg
+    layer.self_attn_cfg.update(embed_dims=16, num_heads=2)
+    layer.ffn_cfg.update(embed_dims=16, feedforward_channels=16)
+    head.pixel_decoder.positional_encoding.num_feats = 8
+    head.positional_encoding.num_feats = 8
+    head.transformer_decoder.num_layers = 2
+    layer = head.transformer_decoder.layer_cfg
+    for part in (layer.self_attn_cfg, layer.cross_attn_cfg):
+        part.update(embed_dims=16, num_heads=2)
+    layer.ffn_cfg.update(embed_dims=16, feedforward_channels=16)
+    head.loss_cls.class_weight = [1.0] * CLASSES + [0.1]
+    head.train_cfg.num_points = 100
+    head.train_cfg.sampler = dict(type='mmdet.MaskPseudoSampler')
+    return model
+
+
 #: name -> network, tap of its logits
 NETWORKS: dict[str, tuple[Callable[[], ConfigDict], str]] = dict(
     fcn=(fcn, 'decode_head.conv_seg'),

@@ -15,7 +15,7 @@ from torch import nn
 from mmkd.models.distillers.views import View
 from mmkd.models.distillers.wiring import Wiring, head_inputs
 from mmkd.taps import Record, Taps, Tensors
-from mmkd.tasks import auxiliary_heads_run
+from mmkd.tasks import auxiliary_heads_run, query_head_runs
 from mmkd.utils.checkpointing import not_reentrant, uses_checkpointing
 
 Context = Callable[[torch.Tensor], AbstractContextManager[Any]]
@@ -113,7 +113,11 @@ class Role:
         taps = self.taps if network is None else self.taps.on(network)
         network = self.network if network is None else network
         modules = (p.module for paths in taps.paths.values() for p in paths)
-        with auxiliary_heads_run(network, modules), taps.recording() as record:
+        with (
+            query_head_runs(network),
+            auxiliary_heads_run(network, modules),
+            taps.recording() as record,
+        ):
             yield record
 
     def named(

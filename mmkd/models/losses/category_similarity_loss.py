@@ -21,7 +21,7 @@ class CategorySimilarityLoss(FeaturePairLoss):
 
     loss = mean over N, K, K of (R_s - R_t)^2.
 
-    Published weight 10. Paper: https://ieeexplore.ieee.org/document/9444191
+    Published weight 10. Paper: https://arxiv.org/abs/2107.08591
     (double similarity distillation), its category-wise similarity.
 
     Args:

@@ -67,8 +67,8 @@ class PairwiseSimilarityLoss(FeaturePairLoss):
         if u_s.shape[2] <= max(u_s.shape[1], u_t.shape[1]):
             gap = u_s.mT @ u_s - u_t.mT @ u_t
             return gap.square().mean()
-        distance = _GramDistance.apply(u_s.double(), u_t.double())
-        return (distance / (len(u_s) * u_s.shape[2] ** 2)).to(student.dtype)
+        distance = _GramDistance.apply(u_s, u_t)
+        return distance / (len(u_s) * u_s.shape[2] ** 2)
 
     def _pixels(self, maps: torch.Tensor) -> torch.Tensor:
         """Return unit vectors (N, C, P)."""
@@ -87,7 +87,8 @@ class _GramDistance(torch.autograd.Function):
     """Sum over images of |u_s^T u_s - u_t^T u_t|_F^2, by C x C products.
 
     The rows of M = [u_s; u_t] [u_s; u_t]^T that belong to u_s, with the sign
-    of the cross terms turned, give the gradient: 4 M_s [u_s; u_t].
+    of the cross terms turned, give the gradient 4 M_s [u_s; u_t], which is
+    formed in the forward pass.
     """
 
     @staticmethod
@@ -95,17 +96,19 @@ class _GramDistance(torch.autograd.Function):
         ctx: Any, student: torch.Tensor, teacher: torch.Tensor
     ) -> torch.Tensor:
         count = student.shape[1]
-        both = torch.cat([student, teacher], dim=1)
+        both = torch.cat([student, teacher], dim=1).double()
         products = both @ both.mT
         squares = products.square()
         cross = squares[:, :count, count:].sum()
-        signed = products[:, :count].clone()
-        signed[:, :, count:].neg_()
-        ctx.save_for_backward(signed, both)
-        return (squares.sum() - 4 * cross).clamp(min=0)
+        if ctx.needs_input_grad[0]:
+            signed = products[:, :count]
+            signed[:, :, count:].neg_()
+            ctx.save_for_backward((4 * signed @ both).to(student))
+        distance = (squares.sum() - 4 * cross).clamp(min=0)
+        return distance.to(student)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
-        signed, both = ctx.saved_tensors
-        return 4 * grad * (signed @ both), None
+        (slope,) = ctx.saved_tensors
+        return grad * slope, None

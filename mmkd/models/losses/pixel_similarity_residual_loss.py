@@ -25,7 +25,7 @@ class PixelSimilarityResidualLoss(nn.Module):
     The maps of one network must have one height and width. Published weight
     1000, on [auxiliary logits, features, logits] of networks with an
     auxiliary head, [features, logits] of others; the original code takes the
-    stages of the backbone. Paper: https://ieeexplore.ieee.org/document/9444191
+    stages of the backbone. Paper: https://arxiv.org/abs/2107.08591
     (double similarity distillation), its pixel-wise similarity.
 
     Args:

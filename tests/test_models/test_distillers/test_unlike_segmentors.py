@@ -16,7 +16,11 @@ from mmkd.checkpoints.verify import verify_export  # noqa: E402
 from mmkd.networks import build_network  # noqa: E402
 from mmkd.registry import MODELS  # noqa: E402
 from mmkd.toys import toy_batch, toy_segmentor  # noqa: E402
-from tests.support.seg_networks import NETWORKS, SIZE  # noqa: E402
+from tests.support.seg_networks import (  # noqa: E402
+    NETWORKS,
+    SIZE,
+    mask2former,
+)
 
 TOY = 'decode_head.conv_seg'
 SGD = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.001))
@@ -67,14 +71,16 @@ def distiller(
     )
 
 
-def check_training_and_export(model: Any, plain: Any, folder: Path) -> None:
+def check_training_and_export(
+    model: Any, plain: Any, folder: Path, names: Any = None
+) -> None:
     wrapper = build_optim_wrapper(model, SGD)
     model.train()
     for _ in range(2):
         logs = model.train_step(
             toy_batch('segmentation', 2, (SIZE, SIZE)), wrapper
         )
-        for name in losses():
+        for name in losses() if names is None else names:
             assert logs[f'loss_{name}'].isfinite(), name
     path = folder / 'student.pth'
     save_plain(model.deployed, path)
@@ -96,6 +102,33 @@ def test_as_teacher(name: str, tmp_path: Path) -> None:
     make, path = NETWORKS[name]
     model = distiller(toy_segmentor(4), make(), tmp_path, (TOY, path))
     check_training_and_export(model, toy_segmentor(4), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('role', ['student', 'teacher'])
+def test_mask2former_gives_dense_features(role: str, tmp_path: Path) -> None:
+    """It has no logits per pixel; the decoder's mask features are dense."""
+    taught = role == 'student'
+    networks = [mask2former(), toy_segmentor(4)]
+    paths = ['decode_head.pixel_decoder[0]', f'{TOY}:input']
+    if not taught:
+        networks.reverse()
+        paths.reverse()
+    path = tmp_path / 'teacher.pth'
+    torch.save(build_network(networks[1]).state_dict(), path)
+    own = {k: v for k, v in losses().items() if v['on'] == 'feats'}
+    model = MODELS.build(
+        dict(
+            type='mmkd.OfflineDistiller',
+            student=networks[0],
+            teacher=dict(config=networks[1], checkpoint=str(path)),
+            taps=dict(feats=dict(student=paths[0], teacher=paths[1])),
+            losses=own,
+            input_shape=(3, SIZE, SIZE),
+        )
+    )
+    plain = mask2former() if taught else toy_segmentor(4)
+    check_training_and_export(model, plain, tmp_path, own)
 
 
 def test_unequal_maps_name_the_cure(tmp_path: Path) -> None:
