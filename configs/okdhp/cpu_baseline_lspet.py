@@ -5,7 +5,5 @@ _base_ = [
     '../_base_/schedules/cpu_pose_400.py',
     '../_base_/pose_runtime.py',
 ]
-model = dict(
-    backbone=dict(feat_channels=24), head=dict(decoder=_base_.codec)
-)
+model = dict(backbone=dict(feat_channels=24), head=dict(decoder=_base_.codec))
 train_dataloader = dict(batch_size=16)
