@@ -1,6 +1,7 @@
-"""Draw solved puzzles, or poses of several networks side by side.
+"""Draw puzzles, poses of several networks, or heat maps of a cohort.
 
     python tools/plot_pose.py puzzles CONFIG CHECKPOINT
+    python tools/plot_pose.py heatmaps CONFIG CHECKPOINT
     python tools/plot_pose.py poses CONFIG --network A CONFIG CHECKPOINT \\
         --network B CONFIG CHECKPOINT
 
@@ -22,6 +23,7 @@ if (ROOT / 'mmkd' / '__init__.py').is_file():
     sys.path.insert(0, str(ROOT))  # a checkout works without installing
 
 from mmkd.cli.errors import one_line_errors  # noqa: E402
+from mmkd.results.heatmap_pictures import picture_heatmaps  # noqa: E402
 from mmkd.results.pose_pictures import (  # noqa: E402
     picture_poses,
     picture_puzzles,
@@ -33,9 +35,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     tasks = parser.add_subparsers(dest='task', required=True)
-    puzzles = tasks.add_parser('puzzles', help='of one pretraining run')
-    puzzles.add_argument('config')
-    puzzles.add_argument('checkpoint')
+    for name, what in (
+        ('puzzles', 'of one pretraining run'),
+        ('heatmaps', 'of all peers of a cohort'),
+    ):
+        single = tasks.add_parser(name, help=what)
+        single.add_argument('config')
+        single.add_argument('checkpoint')
     poses = tasks.add_parser('poses', help='of several networks')
     poses.add_argument('config', help='whose validation data are drawn')
     poses.add_argument(
@@ -62,8 +68,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         people = dict(
             start=args.start, count=args.count, photo=not args.no_photo
         )
-        if args.task == 'puzzles':
-            picture_puzzles(args.config, args.checkpoint, args.out, **people)
+        draw = dict(puzzles=picture_puzzles, heatmaps=picture_heatmaps)
+        if args.task in draw:
+            draw[args.task](args.config, args.checkpoint, args.out, **people)
         else:
             picture_poses(args.config, args.network, args.out, **people)
     print(args.out)

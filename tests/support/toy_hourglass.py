@@ -84,10 +84,17 @@ def build_okdhp(**changes: Any) -> Any:
         return ROOT_MODELS.build(okdhp_config(**changes))
 
 
+class Copied(nn.Module):
+    """Return a copy."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+
 def without_norms(model: nn.Module) -> nn.Module:
     """Take the batch norms out, so that halves of a batch make it up."""
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.BatchNorm2d):
-                setattr(module, name, nn.Identity())
+                setattr(module, name, Copied())  # what follows is in place
     return model

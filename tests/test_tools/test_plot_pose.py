@@ -8,6 +8,7 @@ import cv2
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 
 pytest.importorskip('mmpose')
 from mmkd.networks import build_network  # noqa: E402
@@ -93,3 +94,25 @@ def test_missing_checkpoint(tool, untrained, error_line):
         tool('plot_pose').main, 'puzzles', config, f'{checkpoint}.no'
     )
     assert 'toy_hsjp.pth.no" does not exist' in line
+
+
+def test_heat_maps_of_a_cohort(tool, tmp_path, error_line) -> None:
+    config = Config.fromfile(CONFIGS.parent / 'okdhp' / 'toy_okdhp.py')
+    config.model.cohort.peer.backbone.feat_channels = 8
+    path, checkpoint = tmp_path / 'cohort.py', tmp_path / 'cohort.pth'
+    config.dump(path)
+    with DefaultScope.overwrite_default_scope('mmpose'):
+        model = MODELS.build(config.model)
+    torch.save(model.state_dict(), checkpoint)
+    out = tmp_path / 'maps.png'
+    options = ['--count', '1', '--out', str(out)]
+    main = tool('plot_pose').main
+    main(['heatmaps', str(path), str(checkpoint), *options])
+    height, width = cv2.imread(str(out)).shape[:2]
+    assert 4 < width / height < 7  # crop, three peers, two ensembles
+    plain = str(CONFIGS / 'toy_scratch.py')
+    line = error_line(main, 'heatmaps', plain, str(checkpoint))
+    assert 'toy_scratch.py" is no cohort: give the config of a pose' in line
+    torch.save(model.cohort[0].state_dict(), checkpoint)
+    line = error_line(main, 'heatmaps', str(path), str(checkpoint))
+    assert 'cohort' in line and 'cohort.pth' in line

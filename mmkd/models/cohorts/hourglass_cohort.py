@@ -60,11 +60,15 @@ class HourglassCohort(Cohort):
             stages = [f'stage{start + k + 1}' for k in range(count)]
             names.append(stages if level else ['stem', *stages])
             start += count
-        shared: Sequence[Any] = names[0] if tree is None else names
-        if tree is not None and len(nodes_by_level(tree)) == 1 == len(names):
-            shared = names[0]
+        levels = 1 if tree is None else len(nodes_by_level(tree))
+        if len(names) != levels:
+            raise ValueError(
+                f'cohort.shared_stacks={shared_stacks} is of {len(names)} '
+                f'level(s), cohort.tree={tree} of {levels}: give one number '
+                'of stacks per level'
+            )
         super().__init__(
-            self.peer_configs(config), shared, tree, init_cfg=init_cfg
+            self.peer_configs(config), names, tree, init_cfg=init_cfg
         )
         self._count_once()
 

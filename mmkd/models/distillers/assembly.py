@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,11 @@ from mmkd.models.distillers.parts import (
     Part,
     check_phases,
 )
-from mmkd.models.distillers.rehearsal import BATCH, Rehearsal
+from mmkd.models.distillers.rehearsal import (
+    BATCH,
+    CannotRehearseError,
+    Rehearsal,
+)
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.summary import summarize
 from mmkd.tasks import NETWORK_KEYS
@@ -30,6 +35,8 @@ class Assembled(BaseModel):
     roles: list[Role]
     parts: list[Part]
     views: Any
+    #: why the dry run was skipped, if it was
+    unseen = ''
 
     def role(self, label: str) -> Role:
         """Return the role called ``label``.
@@ -86,9 +93,19 @@ class Assembled(BaseModel):
         if input_shape is not None:
             shapes = [_image_shape(input_shape)]
         views = getattr(self.views, 'num_rotations', 1)
-        return Rehearsal.of(
-            self.roles, list(dict.fromkeys(shapes)), BATCH * views
+        try:
+            return Rehearsal.of(
+                self.roles, list(dict.fromkeys(shapes)), BATCH * views
+            )
+        except CannotRehearseError as error:
+            self.unseen = f'dry run skipped: {error}'
+        print_log(
+            f'{self.unseen}; give model.input_shape=(C, H, W), or '
+            'dry_run=False',
+            logger='current',
+            level=logging.WARNING,
         )
+        return None
 
     def build_role_heads(
         self, role: Role, rehearsal: Rehearsal | None

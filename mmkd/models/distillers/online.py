@@ -193,7 +193,9 @@ class OnlineDistiller(DeploysPeers):
                     for key, name in names.items()
                 }
                 shapes.append({k: v for k, v in found.items() if v})
-        return CohortSpec(len(self.cohort), shapes, self.cohort.num_classes)
+        return CohortSpec(
+            len(self.cohort), shapes, self.cohort.num_classes, self.unseen
+        )
 
     def _follow(
         self,

@@ -9,13 +9,11 @@ run for real on random tensors of these channels and small height and width
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmkd.models.distillers.batch import DummyBatch
@@ -107,13 +105,16 @@ class Rehearsal:
         roles: Sequence[Role],
         shapes: Sequence[Sequence[int]],
         rows: int = BATCH,
-    ) -> Rehearsal | None:
-        """Return the rehearsal, or None (said in the log) if one cannot be.
+    ) -> Rehearsal:
+        """Return the rehearsal on the first shape that all run on.
 
         Args:
             roles: see `Rehearsal`.
             shapes: (C, H, W) to try, the likeliest first.
             rows: see `Rehearsal`.
+
+        Raises:
+            CannotRehearseError: there is none; says why the likeliest fails.
         """
         reasons = []
         for shape in shapes:
@@ -121,13 +122,7 @@ class Rehearsal:
                 return cls(roles, shape, rows)
             except CannotRehearseError as error:
                 reasons.append(f'{error} on an input of {(rows, *shape)}')
-        print_log(
-            f'dry run skipped: {reasons[0]}; give model.input_shape='
-            '(C, H, W), or dry_run=False',
-            logger='current',
-            level=logging.WARNING,
-        )
-        return None
+        raise CannotRehearseError(reasons[0])
 
     # -- what heads and losses are built from -------------------------------
 

@@ -37,11 +37,13 @@ class CohortSpec:
         shapes: per peer, role -> shape (batch first) or list of shapes, as
             seen by the dry run; empty where it was skipped.
         num_classes: of the peers' heads; None where they have none.
+        unseen: why the dry run was skipped, for messages.
     """
 
     num_peers: int
     shapes: Sequence[Mapping[str, Any]] = ()
     num_classes: int | None = None
+    unseen: str = ''
 
     def channels(self, role: str) -> list[int]:
         """Return dim 1 of ``role`` for every peer.
@@ -57,6 +59,7 @@ class CohortSpec:
                 f'exchange: the number of channels of "{role}" is not known '
                 'before training; give it in the exchange (in_channels), or '
                 'model.input_shape for a dry run'
+                + (f' ({self.unseen})' if self.unseen else '')
             )
         return [int(shape[1]) for shape in found if shape is not None]
 
