@@ -115,6 +115,14 @@ def is_distiller(config: Config) -> bool:
     return bool(networks_of(config.model))
 
 
+def deploys_classifier(config: Config) -> bool:
+    """Return whether a run deploys a classifier of all peers together."""
+    model = config.model
+    return is_cohort(config) and (
+        Deployment.parse(model.get('deploy')).auxiliary
+    )
+
+
 def deployed_network(
     config: Config, peer: int | None = None
 ) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from mmkd.cli.testing import (  # noqa: E402
 )
 from mmkd.deploy import (  # noqa: E402
     deployed_network,
+    deploys_classifier,
     load_network_weights,
     resolve_peer,
     weights_of,
@@ -71,6 +72,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def apply_arguments(
     config: Config, args: argparse.Namespace, state: dict[str, Any]
 ) -> None:
+    if args.peer is None and deploys_classifier(config):
+        args.all_peers = True  # it needs them
     if not args.all_peers:
         args.peer = resolve_peer(config, state, args.checkpoint, args.peer)
         args.weights = weights_of(config)

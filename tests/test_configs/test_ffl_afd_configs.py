@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS, DefaultScope
+from mmengine.runner import Runner
 
 pytest.importorskip('mmpretrain')
 from mmkd.networks import build_network, network_dict  # noqa: E402
@@ -199,6 +200,31 @@ def test_toys_train_one_step(name: str) -> None:
         assert logs[f'peer{k}.loss_kd'] > 0
     extra = 'fused.loss_task' if 'ffl' in name else 'peer1.loss_adversarial'
     assert logs[extra] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['ffl/toy_ffl', 'afd/toy_afd'])
+def test_toys_run_validate_and_export(tmp_path: Path, name: str) -> None:
+    config = config_of(name)
+    config.work_dir = str(tmp_path)
+    config.train_dataloader.dataset.num_samples = 140
+    config.val_dataloader.dataset.num_samples = 20
+    config.train_cfg.max_epochs = 1
+    config.default_hooks.logger.interval = 1
+    config.experiment_name = f'test_{name.split("/")[1]}'
+    runner = Runner.from_cfg(config)
+    runner.train()
+    metrics = runner.message_hub.log_scalars
+    more = ['fused'] if 'ffl' in name else []
+    for key in ('peer0', 'peer1', 'ensemble', *more):
+        assert f'val/{key}/accuracy/top1' in metrics
+    network = build_network(network_dict(config.model.cohort.peers[0])).eval()
+    plain = torch.load(tmp_path / 'student.pth', weights_only=True)
+    network.load_state_dict(plain['state_dict'], strict=True)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        wanted = runner.model.cohort[0].eval()(images, mode='tensor')
+        assert torch.equal(network(images, mode='tensor')[0], wanted[0])
 
 
 @pytest.mark.slow

@@ -115,6 +115,16 @@ def test_train_log_and_metrics(trained):
         assert f'"{name}/accuracy/top1"' in text
 
 
+def test_a_deployed_classifier_is_tested_with_its_peers(trained, tool):
+    main = tool('test').main
+    given = [str(trained.path), str(trained.checkpoint)]
+    options = ['model.deploy=mean', 'custom_hooks=[]']
+    every = main([*given, '--cfg-options', *options])
+    assert every['accuracy/top1'] == every['mean/accuracy/top1']
+    # Of one peer, whose config has a hook that chooses among all.
+    assert list(main([*given, '--peer', '1'])) == ['accuracy/top1']
+
+
 def save_changed(saved, path):
     torch.save(saved, path)
     hash_file(path).unlink()  # it is of the file as it was

@@ -49,7 +49,7 @@ class BestPeerHook(Hook):
         self.metric = metric
         self.rule = rule
 
-    def before_run(self, runner: Runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Check the model.
 
         Raises:

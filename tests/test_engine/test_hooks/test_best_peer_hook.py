@@ -176,7 +176,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         BestPeerHook().best_peer(validation(float('nan'), float('nan')))
     with pytest.raises(TypeError, match='Sequential.*set_best_peer'):
         hook = BestPeerHook()
-        hook.before_run(type('R', (), dict(model=nn.Sequential()))())
+        hook.before_train(type('R', (), dict(model=nn.Sequential()))())
 
 
 def test_cohort_of_classifiers(tmp_path: Path) -> None:

@@ -171,6 +171,22 @@ def test_scores_are_logged() -> None:
     assert logs['discriminator'].item() == pytest.approx(sum(own))
 
 
+def test_discriminators_stay_in_float32_in_mixed_precision() -> None:
+    mixed = optimizers()
+    mixed['main']['type'] = 'mmkd.AutocastOptimWrapper'
+    logs, kinds = [], set()
+    for config in (optimizers(), mixed):
+        model = build_cohort(taps=TAPS, exchange=EXCHANGE).train()
+        model.exchanges[0].discriminator[0].conv2.register_forward_hook(
+            lambda module, args, score: kinds.add(score.dtype)
+        )
+        logs.append(train(model, config))
+    assert kinds == {torch.float32}
+    for key, value in logs[0].items():
+        assert logs[1][key].item() == pytest.approx(value.item(), abs=0.05)
+    assert logs[1]['loss'] != logs[0]['loss']
+
+
 def test_wrong_optimizers_are_refused() -> None:
     model = build()
     config = optimizers()
