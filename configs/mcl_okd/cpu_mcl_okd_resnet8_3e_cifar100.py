@@ -12,6 +12,7 @@ model = dict(
     ),
     **_base_.method,
 )
+model['exchange']['contrast']['num_samples'] = 10000
 val_evaluator = dict(
     _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
 )

@@ -7,7 +7,7 @@ peer = _base_.model.cohort.peers[0]
 peer.head.num_classes = num_classes
 model = dict(
     cohort=dict(peers=[peer] * 4),
-    exchange=dict(contrast=dict(num_samples=40000)),
+    exchange=dict(contrast=dict(num_samples=8000)),
 )
 data_preprocessor = dict(num_classes=num_classes)
 train_dataloader = dict(dataset=dict(label_limit=num_classes))
