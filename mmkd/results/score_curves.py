@@ -85,5 +85,5 @@ def draw_scores(
                 f'{k} {v[-1]:.3f}' for k, (_, v) in curves.items()
             )
             lines.append(f'{title}, {peer}: {last}')
-    plot_curves(panels, out, 'iteration', from_zero=True)
+    plot_curves(panels, out, 'iteration', from_zero=False)
     return lines
