@@ -107,7 +107,7 @@ def step_of(config):
     hook.attach(distiller, lr=0.01)
     batch = dict(inputs=images, data_samples=samples)
     groups = [dict(params=distiller.parameters(), lr=0.01, weight_decay=5e-4)]
-    assert hook.step(distiller, batch, groups) > 0
+    return hook.step(distiller, batch, groups)
 
 
 def test_a_step_and_a_meta_step_of_the_toy():
