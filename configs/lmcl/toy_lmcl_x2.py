@@ -8,11 +8,7 @@ model = dict(
     cohort=dict(peers=[_base_.model] * 2, **_base_.cohort),
     **_base_.method,
 )
-custom_hooks = [
-    # an epoch has 16 iterations
-    dict(type='mmkd.MetaOptimizationHook', interval=8, num_inner_steps=2),
-    dict(type='mmkd.ExportStudentHook'),
-]
+optim_wrapper = dict(optimizer=dict(lr=0.05))
 val_evaluator = dict(
     _delete_=True, type='mmkd.PeerMetric', metric=_base_.val_evaluator
 )
