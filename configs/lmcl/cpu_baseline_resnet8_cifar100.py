@@ -10,9 +10,7 @@ num_classes = 20
 max_epochs = 6
 model = dict(head=dict(num_classes=num_classes))
 data_preprocessor = dict(num_classes=num_classes, channels_last=True)
-train_dataloader = dict(
-    batch_size=64, dataset=dict(label_limit=num_classes)
-)
+train_dataloader = dict(batch_size=64, dataset=dict(label_limit=num_classes))
 val_dataloader = dict(dataset=dict(label_limit=num_classes))
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=0.05))

@@ -101,7 +101,9 @@ class HeatmapAggregationExchange(Exchange):
         """
         for shapes in spec.shapes:
             require_maps(self, shapes, 'feats')
-        seen = self._check_maps([s['maps'] for s in spec.shapes if 'maps' in s])
+        seen = self._check_maps(
+            [s['maps'] for s in spec.shapes if 'maps' in s]
+        )
         config = {
             'type': 'mmkd.FeatureAggregationUnit',
             'num_branches': spec.num_peers,
