@@ -32,6 +32,10 @@ TASK_MODULES: dict[str, tuple[str, str]] = {
     'CIFAR10': ('mmkd.datasets.cifar', 'mmpretrain'),
     'CIFAR100': ('mmkd.datasets.cifar', 'mmpretrain'),
     'CamVidDataset': ('mmkd.datasets.camvid', 'mmseg'),
+    'DilatedMobileViT': (
+        'mmkd.models.backbones.dilated_mobilevit',
+        'mmpretrain',
+    ),
     'DilatedMobileNetV2': (
         'mmkd.models.backbones.dilated_mobilenet_v2',
         'mmseg',

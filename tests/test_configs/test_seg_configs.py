@@ -111,6 +111,9 @@ def check_config(name: str) -> None:
     if 'segformer' in name:
         assert main.optimizer == dict(type='AdamW', lr=2e-4, weight_decay=1e-4)
         assert (poly.end, config.crop_size) == (160000, (1024, 1024))
+    elif 'mobilevit' in name:
+        assert main.optimizer == dict(type='AdamW', lr=9e-4, weight_decay=0.01)
+        assert (poly.end, config.auto_scale_lr.base_batch_size) == (80000, 8)
     elif not cpu:
         batch = config.auto_scale_lr.base_batch_size
         assert main.optimizer.weight_decay == 1e-4
@@ -155,6 +158,7 @@ def check_losses(name: str, model: Any) -> None:
             'v2_deeplabv3_r18_cityscapes',
             'v2_upernet_r18_cityscapes',
             'v2_deeplabv3_mbv3_small_cityscapes',
+            'v2_pspnet_mobilevit_xxs_cityscapes',
             'v2_segformer_b4_b0_cityscapes',
             'v2_deeplabv3_r18_ade20k',
             'v2_pspnet_mbv3_large_ade20k',
