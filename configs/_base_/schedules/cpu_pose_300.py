@@ -1,7 +1,7 @@
 # A few minutes on one CPU core.
 _base_ = 'cpu_pose_1500.py'
-max_iters = 400
-val_interval = 200
+max_iters = 300
+val_interval = 150
 optim_wrapper = dict(optimizer=dict(lr=0.002))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, end=50, by_epoch=False),
