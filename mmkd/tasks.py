@@ -400,9 +400,9 @@ def _as_output(head: Any, output: Any) -> Any:
 
 
 @contextmanager
-def _last_stage_alone(head: Any) -> Iterator[None]:
-    """Let a head of several stages judge a single output."""
-    if not several_stages(head):
+def _last_stage_alone(head: Any, output: Any) -> Iterator[None]:
+    """Let a head of several stages judge the output of one."""
+    if not several_stages(head) or not isinstance(output, torch.Tensor):
         yield
         return
     count, losses = head.num_stages, head.loss_module
@@ -423,7 +423,7 @@ def loss_of_output(
     Args:
         network: of mmpretrain, mmsegmentation or mmpose.
         output: of its head's shape, e.g. logits (N, K); of a head of several
-            stages, that of one.
+            stages, that of all (a list) or of one.
         data_samples: with labels.
 
     Returns:
@@ -441,7 +441,7 @@ def loss_of_output(
     config = getattr(network, 'train_cfg', None)
     answer = _as_output(head, output)
     with (
-        _last_stage_alone(head),
+        _last_stage_alone(head, output),
         head_answers(head, lambda *args, **kwargs: answer),
     ):
         if hasattr(network, 'decode_head'):

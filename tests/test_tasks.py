@@ -11,6 +11,7 @@ from torch import nn
 
 from mmkd.networks import build_network
 from mmkd.tasks import (
+    final_output,
     loss_of_output,
     main_head,
     outputs_kept,
@@ -18,6 +19,7 @@ from mmkd.tasks import (
 )
 from mmkd.toys import toy_network
 from tests.support.toy_cohort import batch_for
+from tests.support.toy_hourglass import SIZE, hourglass
 from tests.support.toy_runner import SCOPES
 
 PREDICTION = dict(
@@ -52,6 +54,36 @@ def test_loss_of_the_own_output_is_the_own_loss(task: str) -> None:
     other = loss_of_output(model, kept[0] * 2 + 1, batch['data_samples'])
     assert not torch.equal(other, own)
     assert 'forward' not in vars(main_head(model))
+
+
+def test_output_of_one_stage_of_a_head_of_several() -> None:
+    """All stages are judged as the head does, one by the loss of the last."""
+    config = hourglass(3)
+    loss = config['head']['loss']
+    config['head']['loss'] = [dict(loss, loss_weight=w) for w in (1, 2, 5)]
+    with DefaultScope.overwrite_default_scope('mmpose'):
+        model = build_network(config).eval()
+    head = model.head
+    batch = batch_for(model, 'pose', size=SIZE)
+    with outputs_kept(head) as kept:
+        own = model(**batch, mode='loss')['loss_kpt']
+    samples = batch['data_samples']
+    assert torch.equal(loss_of_output(model, kept[0], samples), own)
+    truth = torch.stack([s.gt_fields.heatmaps for s in samples])
+    weights = torch.cat(
+        [s.gt_instance_labels.keypoint_weights for s in samples]
+    )
+    found = loss_of_output(model, kept[0][0], samples)
+    assert torch.equal(found, head.loss_module[2](kept[0][0], truth, weights))
+    assert len(head.loss_module) == head.num_stages == 3
+    assert final_output(head, kept[0]) is kept[0][-1]
+    batch = batch_for(model, 'pose', training=False, size=SIZE)
+    own = model(**batch, mode='predict')[0].pred_instances
+    given = final_output(head, kept[0])
+    again = predictions_of_outputs(
+        model, batch['inputs'], batch['data_samples'], [given]
+    )[0].pred_instances
+    assert (own.keypoints == again.keypoints).all()
 
 
 CASES: dict[str, dict[str, Any]] = dict(

@@ -16,7 +16,12 @@ from mmengine.optim import build_optim_wrapper
 from torch import nn
 
 from mmkd.models.cohorts import Cohort
-from mmkd.models.cohorts.sharing import leaves, nodes_by_level
+from mmkd.models.cohorts.sharing import (
+    SharedPart,
+    SharedRun,
+    leaves,
+    nodes_by_level,
+)
 from tests.support.toy_cohort import batch_for, build_cohort, total
 
 TRUNK = ['stem', 'stage1', 'stage2']
@@ -90,6 +95,39 @@ def unscaled_and_scaled(peers: int, **cohort: Any) -> Any:
             )
         )
     return found
+
+
+def test_a_module_that_gives_several_tensors() -> None:
+    """Each of them is scaled, or detached, as a single one is."""
+
+    class Pair(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(2, 2)
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return self.fc(x), [2 * self.fc(x), None]
+
+    shared = Pair()
+    peers = nn.ModuleList(nn.ModuleDict({'pair': shared}) for _ in range(2))
+    part = SharedPart(('pair',), (0, 1), 2)
+    images = torch.randn(3, 2)
+
+    def gradient(scale: bool, first_only: bool) -> torch.Tensor:
+        run = SharedRun(peers, [part], scale)
+        run.first_only = first_only
+        sums = []
+        with run.active():
+            for peer in peers:
+                run.next_peer()
+                one, (two, none) = peer['pair'](images)
+                assert none is None
+                sums.append((one + two).sum())
+        return torch.autograd.grad(sum(sums), shared.fc.weight)[0]
+
+    plain = gradient(scale=False, first_only=False)
+    torch.testing.assert_close(gradient(True, False), plain / 2)
+    torch.testing.assert_close(gradient(False, True), plain / 2)
 
 
 def test_gradient_of_the_trunk_is_the_sum_over_branches() -> None:
