@@ -2,6 +2,7 @@
 # as on 8 GPUs with 32 each, whatever the batch of a process.
 model = dict(
     type='ImageClassifier',
+    _scope_='mmpretrain',
     backbone=dict(
         type='ResNet',
         depth=18,
