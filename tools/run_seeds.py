@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / 'mmkd' / '__init__.py').is_file():
     sys.path.insert(0, str(ROOT))  # a checkout works without installing
 
+from mmkd.cli.errors import one_line_errors  # noqa: E402
 from mmkd.results.seeds import SeedRuns  # noqa: E402
 
 
@@ -54,7 +55,8 @@ def main() -> None:
         args.metric,
         args.train_args,
     )
-    runs.run_all(args.configs, args.seeds)
+    with one_line_errors():
+        runs.run_all(args.configs, args.seeds)
 
 
 if __name__ == '__main__':

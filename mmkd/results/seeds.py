@@ -77,9 +77,8 @@ class SeedRuns:
         """Test the last and the best checkpoint; returns a line for each."""
         last = Path((work_dir / 'last_checkpoint').read_text().strip())
         kinds = ('', 'pruned_')  # the latter of SoftFilterPruningHook
-        best = newest(
-            work_dir, *(f'best_{k}{self.metric}_*.pth' for k in kinds)
-        )
+        key = self.metric.replace('/', '_')  # as in names of files
+        best = newest(work_dir, *(f'best_{k}{key}_*.pth' for k in kinds))
         lines = []
         tested: dict[int, dict] = {}  # the last one may be the best one
         for name, checkpoint in (('last', last), ('best', best)):
@@ -109,7 +108,9 @@ def newest(folder: Path, *patterns: str) -> Path:
     found.sort(key=lambda path: path.stat().st_mtime)
     if not found:
         raise FileNotFoundError(
-            f'{folder} has no file {" or ".join(patterns)}'
+            f'{folder} has no file {" or ".join(patterns)}; a best '
+            'checkpoint has the key of default_hooks.checkpoint.save_best in '
+            'its name, which --metric must be'
         )
     return found[-1]
 
