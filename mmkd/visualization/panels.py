@@ -70,7 +70,9 @@ def plot_panels(
     first = next(iter(columns.values()))[0]
     width = 1.9 * len(columns)
     height = 1.9 * rows * first.shape[0] / first.shape[1]
-    extra = 0.45 + 0.35 * bool(title) + 0.4 * bool(legend)
+    per_line = max(1, min(len(legend or ()), 2 * len(columns)))
+    lines = -(-len(legend or ()) // per_line)
+    extra = 0.45 + 0.35 * bool(title) + 0.15 * bool(lines) + 0.25 * lines
     figure = Figure(figsize=(width, height + extra))
     figure.set_layout_engine('constrained', w_pad=0.02, h_pad=0.02)
     FigureCanvasAgg(figure)
@@ -90,7 +92,7 @@ def plot_panels(
         figure.legend(
             handles=handles,
             loc='outside lower center',
-            ncols=len(legend),
+            ncols=per_line,
             frameon=False,
             fontsize=9,
             handlelength=1.0,
