@@ -24,7 +24,7 @@ def peak_bytes(step: Callable[[], Any], device: torch.device) -> int:
         activities=[ProfilerActivity.CPU], profile_memory=True
     ) as record:
         step()
-    events = record.profiler.kineto_results.events()  # type: ignore[union-attr]
+    events = record.profiler.kineto_results.events()
     changes = sorted(
         (event.start_ns(), event.nbytes())
         for event in events

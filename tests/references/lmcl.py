@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from tests.references.mcl import Terms, _without_self, _zeros, hard_rows
 
-Layers = Sequence[Sequence[torch.Tensor]]
+Layers = Sequence[Sequence[torch.Tensor]] | torch.Tensor
 
 
 def ordered_pairs(
@@ -71,7 +71,7 @@ def batch_terms(
 
 def memory_terms(
     embeddings: Layers,
-    banks: Sequence[torch.Tensor],
+    banks: Sequence[torch.Tensor] | torch.Tensor,
     pos_idx: torch.Tensor,
     neg_idx: torch.Tensor,
     weights: torch.Tensor,
