@@ -7,7 +7,8 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(
-        type='MobileNetV2', out_indices=(7,),
+        type='MobileNetV2',
+        out_indices=(7,),
         init_cfg=dict(type='Pretrained', checkpoint='mmcls://mobilenet_v2'),
     ),
     head=dict(in_channels=1280, decoder=_base_.codec),

@@ -7,7 +7,8 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(
-        type='ResNet', depth=18,
+        type='ResNet',
+        depth=18,
         init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet18'),
     ),
     head=dict(in_channels=512, decoder=_base_.codec),

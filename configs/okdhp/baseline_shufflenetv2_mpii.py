@@ -7,7 +7,8 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(
-        type='ShuffleNetV2', widen_factor=1.0,
+        type='ShuffleNetV2',
+        widen_factor=1.0,
         init_cfg=dict(type='Pretrained', checkpoint='mmcls://shufflenet_v2'),
     ),
     head=dict(in_channels=1024, decoder=_base_.codec),
