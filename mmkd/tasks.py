@@ -146,9 +146,11 @@ def has_own_loss(network: nn.Module) -> bool:
     """Return whether a network has a head, and so losses of its own.
 
     An ``ImageClassifier`` without one is an encoder, for learning without
-    labels.
+    labels. ``TimmClassifier`` and the like have no ``head`` either, but the
+    classifier of another library: they have no ``backbone``.
     """
-    return bool(getattr(network, 'with_head', True))
+    with_head = getattr(network, 'with_head', True)
+    return bool(with_head) or not hasattr(network, 'backbone')
 
 
 def require_head(network: nn.Module) -> None:

@@ -44,6 +44,7 @@ ALONE = sorted(
     path.stem.removesuffix('_cifar100')
     for kind in ('baseline', 'teacher')
     for path in FOLDER.glob(f'{kind}_*.py')
+    if '_own_' not in path.stem  # ReviewKD's recipe
 )
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import EMAHook
 from torch import nn
 
@@ -30,6 +31,7 @@ def runner(tmp_path):
     said = []
     return SimpleNamespace(
         model=Distiller(),
+        cfg=Config(),
         hooks=[],
         work_dir=str(tmp_path),
         message_hub=SimpleNamespace(runtime_info={'iter': 3}),

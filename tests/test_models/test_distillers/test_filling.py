@@ -45,7 +45,7 @@ class Single:
 
 
 class Several:
-    def __init__(self, student_channels: list[int] | int) -> None: ...
+    def __init__(self, student_channels: list[int]) -> None: ...
 
 
 class Head:
