@@ -176,6 +176,7 @@ def write_camvid(root):
                 Image.fromarray(array).save(path)
 
 
+@pytest.mark.slow
 def test_cpu_config_trains_and_validates(tmp_path, monkeypatch):
     monkeypatch.setenv('MMKD_DATA', str(tmp_path))
     write_camvid(tmp_path)

@@ -77,7 +77,13 @@ def test_constants(network):
         assert alone.model == config.model
 
 
-@pytest.mark.parametrize('network', PUBLISHED)
+@pytest.mark.parametrize(
+    'network',
+    [
+        pytest.param(name, marks=() if 'resnet' in name else pytest.mark.slow)
+        for name in PUBLISHED
+    ],
+)
 def test_sizes(network, golden):
     """Single network, private and shared part as counted by the authors."""
     model = read(PUBLISHED[network][0]).model

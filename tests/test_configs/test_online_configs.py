@@ -357,7 +357,15 @@ def test_constants_of_the_baselines(name, temperature, ramp, detached, peers):
     assert config.model.get('deploy', 0) == (-1 if okddip else 0)
 
 
-@pytest.mark.parametrize(('name', 'branches', 'parameters'), COMPARED)
+@pytest.mark.parametrize(
+    ('name', 'branches', 'parameters'),
+    [
+        pytest.param(
+            *case, marks=() if 'resnet32' in case[0] else pytest.mark.slow
+        )
+        for case in COMPARED
+    ],
+)
 def test_sizes_of_the_comparison(name, branches, parameters):
     config = config_of(name)
     config.model.cohort.peers = config.model.cohort.peers[:branches]

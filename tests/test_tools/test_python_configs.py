@@ -112,7 +112,13 @@ def write(tmp_path: Path) -> Any:
     return write
 
 
-@pytest.mark.parametrize('kind', list(KINDS))
+@pytest.mark.parametrize(
+    'kind',
+    [
+        pytest.param(kind, marks=() if kind == 'online' else pytest.mark.slow)
+        for kind in KINDS
+    ],
+)
 def test_all_tools(
     write: Any, tmp_path: Path, tool: Any, capsys: Any, kind: str
 ) -> None:

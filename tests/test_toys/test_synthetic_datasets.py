@@ -39,7 +39,13 @@ def test_collated_batch_holds_all_samples(task: str) -> None:
     assert len(batch['inputs']) == len(batch['data_samples']) == 3
 
 
-@pytest.mark.parametrize('task', TASKS)
+@pytest.mark.parametrize(
+    'task',
+    [
+        pytest.param(task, marks=() if task == 'pose' else pytest.mark.slow)
+        for task in TASKS
+    ],
+)
 def test_splits_share_no_scene(task: str) -> None:
     numbers = [
         {
