@@ -9,14 +9,14 @@ import torch
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from mmkd.networks import build_network
-from mmkd.tasks import (
+from mmkd.head_outputs import (
     final_output,
     loss_of_output,
-    main_head,
     outputs_kept,
     predictions_of_outputs,
 )
+from mmkd.networks import build_network
+from mmkd.tasks import main_head
 from mmkd.toys import toy_network
 from tests.support.toy_cohort import batch_for
 from tests.support.toy_hourglass import SIZE, hourglass

@@ -11,7 +11,7 @@ from torch import nn
 
 from mmkd.deploy import load_network_weights
 from mmkd.inputs import image_samples
-from mmkd.tasks import query_head_runs
+from mmkd.training_heads import query_head_runs
 from mmkd.utils.meta_copy import runnable_shape
 
 

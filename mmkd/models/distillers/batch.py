@@ -9,8 +9,9 @@ import torch
 from mmengine.logging import MessageHub
 from torch import nn
 
+from mmkd.head_outputs import loss_of_output
 from mmkd.models.distillers.sample_index import SampleIndex
-from mmkd.tasks import loss_of_output, stack_labels, stack_target_weights
+from mmkd.tasks import stack_labels, stack_target_weights
 
 
 def _moved(

@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 
+from mmkd.head_outputs import (
+    final_output,
+    outputs_kept,
+    predictions_of_outputs,
+)
 from mmkd.models.cohorts.sharing import SharedRun
 from mmkd.models.distillers.batch import Batch
 from mmkd.models.distillers.exchange_parts import ExchangePart
 from mmkd.models.distillers.role import Role
 from mmkd.models.exchanges.transfer import mean_of
 from mmkd.taps import Record
-from mmkd.tasks import (
-    final_output,
-    main_head,
-    outputs_kept,
-    predictions_of_outputs,
-)
+from mmkd.tasks import main_head
 
 
 def predict_all(

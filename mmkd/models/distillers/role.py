@@ -15,7 +15,7 @@ from torch import nn
 from mmkd.models.distillers.views import View
 from mmkd.models.distillers.wiring import Wiring, head_inputs
 from mmkd.taps import Record, Taps, Tensors
-from mmkd.tasks import auxiliary_heads_run, query_head_runs
+from mmkd.training_heads import auxiliary_heads_run, query_head_runs
 from mmkd.utils.checkpointing import not_reentrant, uses_checkpointing
 
 Context = Callable[[torch.Tensor], AbstractContextManager[Any]]
