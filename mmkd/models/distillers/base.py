@@ -11,6 +11,7 @@ from torch import nn
 
 from mmkd.models.cohorts.followers import Followers
 from mmkd.models.distillers.assembly import Assembled
+from mmkd.models.distillers.batch import Batch
 from mmkd.models.distillers.finite import check_losses
 from mmkd.models.distillers.gradients import check_gradients
 from mmkd.models.distillers.parts import (
@@ -23,6 +24,7 @@ from mmkd.models.distillers.phases import (
 )
 from mmkd.models.distillers.run import Observation, Run
 from mmkd.models.distillers.sample_index import SampleIndex
+from mmkd.models.distillers.views import View
 from mmkd.tasks import check_class_labels, require_head
 from mmkd.utils.finite_state import require_finite_state
 from mmkd.utils.indices import FirstGpuBatches
@@ -95,6 +97,16 @@ class BaseDistiller(Assembled):
     def run(self, inputs: Any, data_samples: list | None) -> Run:
         """Run every network once on a batch."""
         raise NotImplementedError
+
+    def _batch(self, data_samples: list | None, shown: View) -> Batch:
+        """Return what losses may ask for, of what the first one is shown."""
+        return Batch(
+            data_samples,
+            shown.images.device,
+            shown.labels,
+            self.trained[0],
+            self.sample_index,
+        )
 
     def observe(
         self, inputs: Any, data_samples: list | None = None

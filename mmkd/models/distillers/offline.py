@@ -12,7 +12,6 @@ from torch import nn
 
 from mmkd.deploy import OWN, Deployment, load_network_weights
 from mmkd.models.distillers.base import BaseDistiller
-from mmkd.models.distillers.batch import Batch
 from mmkd.models.distillers.filling import Shapes
 from mmkd.models.distillers.following import Following, follow
 from mmkd.models.distillers.loss_terms import TermSpec, bind_losses
@@ -21,7 +20,7 @@ from mmkd.models.distillers.rehearsal import Rehearsal
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.run import Observation, Run
 from mmkd.models.distillers.teacher import Teacher, build_teacher
-from mmkd.models.distillers.views import View, ViewMaker, view_of
+from mmkd.models.distillers.views import ViewMaker, view_of
 from mmkd.models.distillers.wiring import Wiring, wire_sides
 from mmkd.networks import build_network, freeze, network_dict
 from mmkd.preprocessors import image_channels, replace_preprocessor
@@ -358,16 +357,6 @@ class OfflineDistiller(BaseDistiller):
             outputs[role.label], tensors[role.label] = output, found
         batch = self._batch(data_samples, view)
         return Observation(outputs, tensors, view.labels, batch)
-
-    def _batch(self, data_samples: list | None, shown: View) -> Batch:
-        """Return what losses may ask for."""
-        return Batch(
-            data_samples,
-            shown.images.device,
-            shown.labels,
-            self.student,
-            self.sample_index,
-        )
 
 
 def _require_losses(given: list[Any], specs: Sequence[TermSpec]) -> None:

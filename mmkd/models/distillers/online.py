@@ -17,8 +17,8 @@ from mmkd.models.cohorts.build import (
     require_one_preprocessor,
     sharing_notes,
 )
+from mmkd.models.cohorts.per_peer import per_peer
 from mmkd.models.distillers.base import BaseDistiller
-from mmkd.models.distillers.batch import Batch
 from mmkd.models.distillers.deployment import DeploysPeers
 from mmkd.models.distillers.exchange_parts import (
     ExchangePart,
@@ -33,7 +33,6 @@ from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.run import Observation, Run
 from mmkd.models.distillers.summary import millions
 from mmkd.models.distillers.views import (
-    View,
     ViewMaker,
     require_views,
     views_of_peers,
@@ -119,8 +118,8 @@ class OnlineDistiller(DeploysPeers):
         )
         self.cohort = cohort
         self.evaluate_peers = evaluate_peers
-        self.peer_views = _per_peer('peer_views', peer_views, len(cohort))
-        self.task_weights = _per_peer(
+        self.peer_views = per_peer('peer_views', peer_views, len(cohort))
+        self.task_weights = per_peer(
             'task_weight', task_weight, len(cohort), float
         )
         self.views = ROOT_MODELS.build(dict(views)) if views else None
@@ -304,16 +303,6 @@ class OnlineDistiller(DeploysPeers):
         batch = self._batch(data_samples, shown)
         return Observation(outputs, tensors, shown.labels, batch)
 
-    def _batch(self, data_samples: list | None, shown: View) -> Batch:
-        """Return what exchanges may ask for, of what peer 0 is shown."""
-        return Batch(
-            data_samples,
-            shown.images.device,
-            shown.labels,
-            self.cohort[0],
-            self.sample_index,
-        )
-
     def _views_named(self) -> dict[str, int]:
         """Return the views that the config names: key -> the last one."""
         found = {
@@ -388,25 +377,6 @@ def _peer_role(index: int, peer: nn.Module, wiring: Wiring) -> Role:
             f'peer{index}: {error.args[0]}; where peers differ, write '
             'dict(peer0=..., peer1=...)'
         ) from None
-
-
-def _per_peer(key: str, given: Any, count: int, kind: Any = int) -> Any:
-    """Return one number per peer; None stays.
-
-    Raises:
-        ValueError: there are not as many numbers as peers.
-    """
-    if given is None:
-        return None
-    if isinstance(given, (int, float)):
-        return [kind(given)] * count
-    numbers = [kind(value) for value in given]
-    if len(numbers) != count:
-        raise ValueError(
-            f'{key}={numbers} has {len(numbers)} entries, the cohort has '
-            f'{count} peers: give one number, or one per peer'
-        )
-    return numbers
 
 
 def _scaled(value: Any, weight: float) -> Any:
