@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +37,7 @@ from benchmarks.cases.distillers import (  # noqa: E402
     unpad,
 )
 from benchmarks.cases.steps_by_hand import exchange_step  # noqa: E402
+from benchmarks.measure.program import run  # noqa: E402
 from benchmarks.measure.steps import (  # noqa: E402
     Step,
     measure,
@@ -47,8 +47,6 @@ from mmkd.cli.arguments import (  # noqa: E402
     add_config_arguments,
     add_input_shape,
 )
-from mmkd.cli.config import read_config  # noqa: E402
-from mmkd.cli.errors import one_line_errors  # noqa: E402
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -168,14 +166,7 @@ def describe(result: dict[str, Any]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    args = parse_args(argv)
-    with one_line_errors(full=args.traceback):
-        config = read_config(args.config, args.cfg_options)
-        result = benchmark(config, args)
-    print(describe(result))
-    if args.json is not None:
-        Path(args.json).write_text(json.dumps(result, indent=2) + '\n')
-    return result
+    return run(parse_args(argv), benchmark, describe)
 
 
 if __name__ == '__main__':

@@ -110,11 +110,6 @@ def is_cohort(config: Config) -> bool:
     return len(networks_of(config.model)) > 1
 
 
-def is_distiller(config: Config) -> bool:
-    """Return whether a run of ``config`` trains a distiller."""
-    return bool(networks_of(config.model))
-
-
 def deploys_classifier(config: Config) -> bool:
     """Return whether a run deploys a classifier of all peers together."""
     model = config.model

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch.nn import functional
 
+from benchmarks.cases.contrast import total, unit
 from benchmarks.measure.losses import Case
 from mmkd.models.losses import (
     LayerwiseMutualContrastiveLoss,
@@ -86,16 +86,6 @@ def pair_weights(
     size = (num_peers, num_stages, num_peers, num_stages, batch)
     weights = 0.4 + 0.1 * torch.rand(size, device=device)
     return weights + weights.permute(2, 3, 0, 1, 4) - 0.4
-
-
-def unit(*shape: int, device: str) -> torch.Tensor:
-    """Random unit vectors along the last dimension."""
-    return functional.normalize(torch.randn(*shape, device=device), dim=-1)
-
-
-def total(terms: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Sum of all terms."""
-    return torch.stack(list(terms.values())).sum()
 
 
 def weighted(terms: mcl.Terms, hard: float) -> torch.Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks.cases.cls_losses import nst_crd_cases
+from benchmarks.cases.contrast import total, unit
 from benchmarks.cases.detection_losses import pkd_cases
 from benchmarks.cases.layer_losses import lmcl_cases
 from benchmarks.cases.okd_losses import mcl_okd_cases
@@ -183,16 +184,6 @@ def queues_case(
         lambda queries: total(loss(queries.unbind(), keys)),
         [loss.queue, keys],
     )
-
-
-def unit(*shape: int, device: str) -> torch.Tensor:
-    """Random unit vectors along the last dimension."""
-    return functional.normalize(torch.randn(*shape, device=device), dim=-1)
-
-
-def total(terms: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Sum of all terms."""
-    return torch.stack(list(terms.values())).sum()
 
 
 def weighted(terms: mcl.Terms) -> torch.Tensor:

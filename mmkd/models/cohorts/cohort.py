@@ -96,7 +96,12 @@ class Cohort(BaseModule):
     def map_peers(
         cls, config: Mapping[str, Any], change: Callable[[Any], Any]
     ) -> dict[str, Any]:
-        """Return the config with every network changed."""
+        """Return the config with every network changed.
+
+        ``peer`` is the one network that a cohort makes its peers of.
+        """
+        if isinstance(config.get('peer'), (str, dict)):
+            return dict(config, peer=change(config['peer']))
         peers = config.get('peers')
         if not isinstance(peers, (list, tuple)):
             return dict(config)  # refused when it is built

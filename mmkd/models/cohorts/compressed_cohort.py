@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -114,13 +114,6 @@ class CompressedCohort(Cohort):
                 ) from None
             students.append(small)
         return students
-
-    @classmethod
-    def map_peers(
-        cls, config: Mapping[str, Any], change: Callable[[Any], Any]
-    ) -> dict[str, Any]:
-        """Return the config with its network changed."""
-        return dict(config, peer=change(_spec(config.get('peer'))))
 
 
 def _spec(peer: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -90,13 +90,6 @@ class HourglassCohort(Cohort):
             )
         peer = _checked(config.get('peer'))
         return [_with_stacks(peer, shared + count) for count in counts]
-
-    @classmethod
-    def map_peers(
-        cls, config: Mapping[str, Any], change: Callable[[Any], Any]
-    ) -> dict[str, Any]:
-        """Return the config with its network changed."""
-        return dict(config, peer=change(_spec(config.get('peer'))))
 
     def _count_once(self) -> None:
         """Let one branch alone judge the heat maps of a shared stack."""
