@@ -18,6 +18,7 @@ from torch import distributed, nn
 from torch.utils.data import DataLoader
 
 from mmkd.cli.keys import offer
+from mmkd.cli.paramwise import check_custom_keys
 from mmkd.cli.quiet import keep_dumps_off_terminal, log_files
 from mmkd.cli.signatures import parameters_of
 from mmkd.cli.swallowed import check_swallowed
@@ -171,6 +172,7 @@ def build_runner(config: Config) -> Runner:
     hooks = getattr(runner, 'hooks', ())
     _check_checkpoint_hooks(hooks)
     check_swallowed(config)
+    check_custom_keys(config, runner.model)
     for kind in (FiniteGradientHook, SampleIndexHook, TerminalLineHook):
         if not any(isinstance(hook, kind) for hook in hooks):
             runner.register_hook(kind())
