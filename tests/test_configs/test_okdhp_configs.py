@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 pytest.importorskip('mmpose')
 
@@ -92,3 +93,23 @@ def test_light_networks_share_the_whole_encoder(encoder: str) -> None:
     assert len({id(peer.head) for peer in model.cohort.peers}) == 3
     unit = model.exchanges[0].aggregation
     assert unit.convs[0][0].in_channels == first.head.in_channels
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', NAMES)
+def test_every_config_is_built(name: str) -> None:
+    """And its networks give one map for each joint of the codec's data."""
+    config = config_of(name)
+    cohort = config.model.get('cohort', dict(peers=[config.model]))
+    for peer in cohort.get('peers', [cohort.get('peer')]):
+        peer.backbone.pop('init_cfg', None)
+    model = MODELS.build(config.model).eval()
+    networks = (
+        list(model.cohort.peers) if 'cohort' in config.model else [model]
+    )
+    joints = next((n for data, (n, *_) in DATA.items() if data in name), 14)
+    with torch.no_grad():
+        for network in networks:
+            maps = network(torch.zeros(1, 3, 64, 64), None, mode='tensor')
+            last = maps[-1] if isinstance(maps, list) else maps
+            assert last.shape[1:] == (joints, 16, 16)

@@ -209,14 +209,29 @@ def test_a_model_without_matching_network() -> None:
 # -- in runners ---------------------------------------------------------------
 
 
-def runner_for(work_dir: Path, **options: Any) -> Any:
+def memory_config(num_samples: int) -> dict[str, Any]:
+    return lmcl_config(
+        exchange=dict(
+            type='mmkd.MemoryLayerwiseMutualContrastiveExchange',
+            num_negatives=2,
+            loss=dict(
+                type='mmkd.MemoryLayerwiseMutualContrastiveLoss',
+                num_peers=2,
+                num_samples=num_samples,
+                feat_dim=8,
+            ),
+        )
+    )
+
+
+def runner_for(work_dir: Path, model: Any = None, **options: Any) -> Any:
     torch.manual_seed(len(str(work_dir)))
     options.setdefault('hooks', [dict(type='mmkd.MetaOptimizationHook')])
     options.setdefault('by_epoch', True)
     options.setdefault('steps', 6)
     return make_runner(
         str(work_dir),
-        lmcl_config(loss=dict(ignore_lonely=True)),
+        model or lmcl_config(loss=dict(ignore_lonely=True)),
         'classification',
         num_samples=6,
         **options,
@@ -261,8 +276,14 @@ def test_without_the_hook_phi_is_constant(tmp_path: Path) -> None:
     assert all(p.grad is None for p in matching.parameters())
 
 
-def test_resumed_run_equals_straight_run(tmp_path: Path) -> None:
-    """Weights, phi and its momentum: bit for bit."""
+@pytest.mark.parametrize(
+    'memory', [False, pytest.param(True, marks=pytest.mark.slow)]
+)
+def test_resumed_run_equals_straight_run(memory: bool, tmp_path: Path) -> None:
+    """Weights, banks, phi and its momentum: bit for bit."""
+    hooks = [dict(type='mmkd.MetaOptimizationHook', interval=2)]
+    if memory:
+        hooks.append(dict(type='mmkd.DatasetLabelsHook'))
     runs = {}
     for name, stop, resume in (
         ('straight', None, False),
@@ -274,7 +295,8 @@ def test_resumed_run_equals_straight_run(tmp_path: Path) -> None:
             tmp_path / name,
             diary=diary,
             resume=resume,
-            hooks=[dict(type='mmkd.MetaOptimizationHook', interval=2)],
+            model=memory_config(6) if memory else None,
+            hooks=hooks,
         )
         if stop is None:
             runner.train()
