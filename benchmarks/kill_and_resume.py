@@ -33,6 +33,7 @@ from benchmarks.kills.cases import CASES, clear, shortened  # noqa: E402
 from benchmarks.kills.compare import differences  # noqa: E402
 from benchmarks.kills.process import (  # noqa: E402
     Kill,
+    import_all,
     run_and_kill,
     run_through,
 )
@@ -47,7 +48,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'methods', nargs='*', help=f'of {", ".join(CASES)}; or configs'
     )
     parser.add_argument('--kills', type=int, default=20, help='per method')
-    parser.add_argument('--steps', type=int, default=24, help='of a run')
+    parser.add_argument('--steps', type=int, default=16, help='of a run')
     parser.add_argument('--seed', type=int, default=0, help='of the moments')
     parser.add_argument('--json', metavar='FILE', help='add the results to')
     parser.add_argument('--folder', help='keep the runs here')
@@ -118,6 +119,7 @@ def describe(result: Result) -> str:
 def main(argv: Sequence[str] | None = None) -> list[Result]:
     args = parse_args(argv)
     torch.set_num_threads(1)
+    import_all()
     results: list[Result] = []
     with tempfile.TemporaryDirectory() as temporary:
         for name in args.methods or CASES:
@@ -127,8 +129,8 @@ def main(argv: Sequence[str] | None = None) -> list[Result]:
                 result = kill_and_resume(
                     name, args.kills, args.steps, args.seed, folder
                 )
-            except RuntimeError as error:  # a run failed by itself
-                result = dict(method=name, error=str(error))
+            except Exception as error:  # the other methods go on
+                result = dict(method=name, error=repr(error))
             results.append(result)
             print(describe(result), flush=True)
             if args.json:

@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 
 from benchmarks.measure.data import write_noise_archive
 from mmkd.cli.config import read_config
-from mmkd.networks import build_network, load_config
+from mmkd.networks import build_network
 
 #: a config for each method; those of CIFAR-100 train on noise of its form
 CASES = {
@@ -46,14 +46,10 @@ CASES = {
     'MoCo': 'mcl_moco/toy_moco',
     'MCL on MoCo': 'mcl_moco/toy_mcl_moco_x2',
     **{
-        f'{name.upper()}, pruning': f'soft_filter_pruning/cpu_{name}_cifar100'
-        for name in (
-            'sfp_resnet20_p30',
-            'asfp_resnet20_p30',
-            'srfp_resnet20_p30',
-            'asrfp_coupled_resnet20_p30',
-            'ghfp_resnet20_p30',
+        f'{name.upper()}, pruning': (
+            f'soft_filter_pruning/cpu_{name}_resnet20_p30_cifar100'
         )
+        for name in ('sfp', 'asfp', 'srfp', 'asrfp', 'ghfp')
     },
     **{
         f'{loss.upper()}, CRD benchmark': (
@@ -71,7 +67,7 @@ CASES = {
 }  # fmt: skip
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-EPOCHS, VALIDATION_SAMPLES, NOISE_IMAGES = 4, 24, 400
+EPOCHS, BATCH, NOISE_IMAGES = 4, 8, 400
 
 
 def shortened(
@@ -118,6 +114,11 @@ def shortened(
         hooks.pruning.interval = per_epoch
     for number, spec in enumerate(_teachers(config.model)):
         _random_weights(spec, folder / f'teacher{number}.pth')
+    for loss in (config.model.get('losses') or {}).values():
+        if 'num_negatives' in loss:  # contrast with all training images
+            data = config.train_dataloader.dataset
+            loss.num_samples = data.get('num_samples') or data.indices
+            loss.num_negatives = loss.num_samples // 2
     config.load_from = None
     return config
 
@@ -126,6 +127,7 @@ def _shrink_data(
     config: Config, per_epoch: int, by_epoch: bool, folder: Path
 ) -> None:
     noise = folder / 'noise'
+    batch = max([BATCH, *_group_sizes(config.model)])
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = config.get(key)
         if loader is None:
@@ -137,19 +139,30 @@ def _shrink_data(
                 write_noise_archive(noise, NOISE_IMAGES)
             data.data_root = str(noise)
             data.check_hash = False
-            loader.batch_size = 16 if training else VALIDATION_SAMPLES
-        loader.batch_size = min(loader.batch_size, 28)
+        loader.batch_size = min(loader.batch_size, batch)
         if 'batch_size' in loader.get('sampler', {}):
             loader.sampler.batch_size = loader.batch_size
         count = per_epoch * loader.batch_size
         if not training:
-            count = VALIDATION_SAMPLES
+            count = 2 * batch
         elif not by_epoch:
             count = count * 3 // 2
         if 'num_samples' in data:
             data.num_samples = count
         else:
             data.indices = count
+
+
+def _group_sizes(value: Any) -> Iterator[int]:
+    """Yield every ``group_size``, which a batch is a multiple of."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == 'group_size' and isinstance(inner, int):
+                yield inner
+            yield from _group_sizes(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _group_sizes(inner)
 
 
 def _shrink_schedule(config: Config, steps: int, by_epoch: bool) -> None:
@@ -180,10 +193,7 @@ def _teachers(model: Any) -> Iterator[Any]:
 def _random_weights(spec: Any, path: Path) -> None:
     torch.manual_seed(0)
     if not path.exists():
-        config = spec['config']
-        if isinstance(config, str):
-            config = load_config(config)
-        network = build_network(config)
+        network = build_network(spec['config'])
         torch.save(dict(state_dict=network.state_dict()), path)
     spec['checkpoint'] = str(path)
 

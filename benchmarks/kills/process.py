@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import importlib.util
 import os
 import random
@@ -13,9 +15,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import mmengine.config.config
+
 from benchmarks.kills.logs import Log
 from mmkd.checkpoints.atomic import PARTIAL
 from mmkd.checkpoints.whole import hash_file
+from mmkd.tasks import REPOSITORIES
 
 TRAIN = Path(__file__).resolve().parents[2] / 'tools' / 'train.py'
 LONGEST = 900.0  # seconds that a run may take
@@ -42,6 +47,16 @@ class Kill:
     met_save: bool = False
 
 
+def import_all() -> None:
+    """Import what the runs would import, each anew."""
+    for package in REPOSITORIES:
+        for part in ('models', 'datasets', 'engine', 'evaluation'):
+            importlib.import_module(f'{package}.{part}')
+    for name in ('mmkd.cli.explain', 'torch._dynamo', 'matplotlib.pyplot'):
+        importlib.import_module(name)
+    gc.freeze()  # mmengine's data sets collect garbage
+
+
 def start(config: Path, folder: Path) -> int:
     """Start ``tools/train.py CONFIG --resume`` and return its process id.
 
@@ -58,6 +73,8 @@ def start(config: Path, folder: Path) -> int:
         output = os.open(folder / 'output.txt', flags)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        # Each save formats the config anew, at the cost of some steps.
+        mmengine.config.config.FormatCode = lambda text, **_: (text, False)
         spec = importlib.util.spec_from_file_location('train', TRAIN)
         module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
         spec.loader.exec_module(module)  # type: ignore[union-attr]

@@ -58,5 +58,5 @@ def _seed(draw: Any) -> Any:
     """Seed for a draw; return its index."""
     if not isinstance(draw, Draw):
         return draw
-    seed_generators(*draw.entropy)
+    seed_generators(*draw.entropy, devices=False)
     return draw.drawn
