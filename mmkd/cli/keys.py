@@ -22,6 +22,7 @@ _EXTRA_KEYS = {
     'custom_imports',
     'detect_anomalous_params',
     'efficient_conv_bn_eval',
+    'exact_resume',
     'find_unused_parameters',
     'load_from_partial',
     'model_wrapper_cfg',

@@ -14,6 +14,7 @@ from mmengine.logging import MMLogger, print_log
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
 from torch import distributed, nn
 from torch.utils.data import DataLoader
 
@@ -22,11 +23,14 @@ from mmkd.cli.paramwise import check_custom_keys
 from mmkd.cli.quiet import keep_dumps_off_terminal, log_files
 from mmkd.cli.signatures import parameters_of
 from mmkd.cli.swallowed import check_swallowed
+from mmkd.datasets.exact_loader import make_exact
 from mmkd.datasets.named_samples import name_samples
 from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
 from mmkd.engine.hooks.sample_index_hook import SampleIndexHook
+from mmkd.engine.hooks.step_seed_hook import StepSeedHook
 from mmkd.engine.hooks.terminal_line_hook import TerminalLineHook
+from mmkd.engine.loops.exact import exact_loop
 from mmkd.networks import inherit_preprocessor, keep_library_weights
 
 _ALL_REDUCE_ON_CPU = 'gloo'
@@ -86,9 +90,23 @@ class _ToolRunner(Runner):
     """What mmkd's tools add to a runner class, mmengine's or a user's.
 
     The terminal is spared long dumps, errors of samples are named, SyncBN
-    layers become BN layers on CPUs, and a distiller with a step of its own
-    gets the wrapper that runs it on several processes.
+    layers become BN layers on CPUs, a distiller with a step of its own
+    gets the wrapper that runs it on several processes, and loops resume
+    exactly.
     """
+
+    def build_train_loop(self, loop: Any) -> BaseLoop:
+        """Build a loop that resumes exactly."""
+        if is_exact(self.cfg) and isinstance(loop, dict):
+            loop = exact_loop(loop)
+        return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop: Any) -> BaseLoop:
+        """Build a loop whose samples are alike in every validation."""
+        built = super().build_val_loop(loop)
+        if is_exact(self.cfg):
+            make_exact(built.dataloader, self.seed or 0, 'val_sample')
+        return built
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build a logger that keeps long dumps for its file."""
@@ -115,6 +133,21 @@ class _ToolRunner(Runner):
                 given.setdefault('broadcast_buffers', False)
                 model_wrapper_cfg = dict(given, type=_OWN_STEP)
         return super().wrap_model(model_wrapper_cfg, model)
+
+
+def is_exact(config: Config) -> bool:
+    """Whether a run is to resume exactly.
+
+    Raises:
+        TypeError: ``exact_resume`` is no bool.
+    """
+    asked = config.get('exact_resume', True)
+    if not isinstance(asked, bool):
+        raise TypeError(
+            f'exact_resume={asked!r} must be True or False; leave it out for '
+            'True'
+        )
+    return asked
 
 
 def _runner_class(name: str) -> type[Runner]:
@@ -158,6 +191,8 @@ def build_runner(config: Config) -> Runner:
     before a step with a non-finite gradient (see `FiniteGradientHook`). On a
     terminal it shows its progress (see `TerminalLineHook`). Indices of
     samples are looked at before they fill banks (see `SampleIndexHook`).
+    Resumed, it goes on exactly, unless ``exact_resume=False`` in the config
+    (see `ResumableEpochBasedTrainLoop`, `StepSeedHook`).
 
     Raises:
         ValueError: see `start_processes` and `inherit_preprocessor`.
@@ -173,7 +208,10 @@ def build_runner(config: Config) -> Runner:
     _check_checkpoint_hooks(hooks)
     check_swallowed(config)
     check_custom_keys(config, runner.model)
-    for kind in (FiniteGradientHook, SampleIndexHook, TerminalLineHook):
+    kinds = [FiniteGradientHook, SampleIndexHook, TerminalLineHook]
+    if is_exact(config):
+        kinds.append(StepSeedHook)
+    for kind in kinds:
         if not any(isinstance(hook, kind) for hook in hooks):
             runner.register_hook(kind())
     return runner

@@ -11,6 +11,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from mmkd.checkpoints.fit import OPTION, check_load_from
 from mmkd.checkpoints.last import describe_last
 from mmkd.checkpoints.read import describe_keys, read_checkpoint
+from mmkd.cli.runner import is_exact
 from mmkd.engine.hooks.safe_checkpoint_hook import (
     choose_resumed,
     saved_files,
@@ -77,7 +78,8 @@ def check_start(runner: Runner) -> None:
 def check_resumed(runner: Runner) -> None:
     """Refuse to resume from a file of another model, or a broken one.
 
-    mmengine would only warn and go on with what fits.
+    mmengine would only warn and go on with what fits. The seed is that of
+    the resumed run.
 
     Raises:
         ValueError: entries are missing, unexpected, of other shape, or not
@@ -88,7 +90,9 @@ def check_resumed(runner: Runner) -> None:
     path = runner._load_from or find_latest_checkpoint(runner.work_dir)
     if path is None:
         return
-    saved = read_checkpoint(path)['state_dict']
+    content = read_checkpoint(path)
+    _take_seed(runner, content.get('meta', {}).get('seed'))
+    saved = content['state_dict']
     own = unwrapped(runner.model).state_dict()
     wrong = sorted(saved.keys() ^ own.keys()) + sorted(
         key
@@ -108,6 +112,20 @@ def check_resumed(runner: Runner) -> None:
             f'{describe_keys(broken, 3)}; resume from an earlier checkpoint, '
             '--resume FILE, or start anew in another --work-dir'
         )
+
+
+def _take_seed(runner: Runner, seed: int | None) -> None:
+    """Go on with the seed of the resumed run, before samplers are built."""
+    if seed is None or seed == runner.seed or not is_exact(runner.cfg):
+        return
+    asked = runner._randomness_cfg.get('seed')
+    if asked is not None:
+        runner.logger.warning(
+            f'randomness.seed={asked} is not that of the resumed run, which '
+            f'goes on with {seed}'
+        )
+    runner._randomness_cfg = dict(runner._randomness_cfg, seed=seed)
+    runner.set_randomness(**runner._randomness_cfg)
 
 
 def _broken(saved: Any, own: Any) -> bool:

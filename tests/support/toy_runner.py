@@ -110,7 +110,10 @@ def make_runner(
     sampler = 'InfiniteSampler'
     if by_epoch:
         epoch = num_samples // 2
-        train_cfg = dict(by_epoch=True, max_epochs=steps // epoch)
+        train_cfg = dict(
+            type='mmkd.ResumableEpochBasedTrainLoop',
+            max_epochs=steps // epoch,
+        )
         sampler, save_every = 'DefaultSampler', 1
     cfg: dict[str, Any] = dict(
         model=model,

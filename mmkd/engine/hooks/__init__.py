@@ -8,6 +8,7 @@ from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.held_out_weights_hook import HeldOutWeightsHook
 from mmkd.engine.hooks.meta_optimization_hook import MetaOptimizationHook
 from mmkd.engine.hooks.progress_hook import ProgressHook
+from mmkd.engine.hooks.resume_state_hook import ResumeStateHook
 from mmkd.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmkd.engine.hooks.sample_index_hook import SampleIndexHook
 from mmkd.engine.hooks.soft_filter_pruning_hook import SoftFilterPruningHook
@@ -24,6 +25,7 @@ __all__ = [
     'HeldOutWeightsHook',
     'MetaOptimizationHook',
     'ProgressHook',
+    'ResumeStateHook',
     'SafeCheckpointHook',
     'SampleIndexHook',
     'SoftFilterPruningHook',

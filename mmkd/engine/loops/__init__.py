@@ -1,5 +1,8 @@
 """Loops."""
 
+from mmkd.engine.loops.resumable_epoch_loop import (
+    ResumableEpochBasedTrainLoop,
+)
 from mmkd.engine.loops.resumable_iter_loop import ResumableIterBasedTrainLoop
 
-__all__ = ['ResumableIterBasedTrainLoop']
+__all__ = ['ResumableEpochBasedTrainLoop', 'ResumableIterBasedTrainLoop']

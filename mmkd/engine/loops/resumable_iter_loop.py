@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Iterator
+from typing import Any
 
-from mmengine.dataset import InfiniteSampler
 from mmengine.logging import print_log
-from mmengine.runner import IterBasedTrainLoop
-from mmengine.runner.loops import _InfiniteDataloaderIterator
+from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
+from mmkd.engine.loops.position import (
+    batches_from,
+    exact_loader,
+    is_due,
+    resume_state,
+    set_epoch,
+)
 from mmkd.registry import LOOPS
 
 
@@ -19,51 +25,71 @@ class ResumableIterBasedTrainLoop(IterBasedTrainLoop):
 
     The stock loop loads and augments every batch that was already trained
     on, which takes as long as the data did and draws random numbers. Here
-    the sampler alone moves on. Samplers other than mmengine's
-    ``InfiniteSampler`` use the stock way.
+    the sampler alone moves on. A checkpoint is written before the validation
+    of its iteration, so a resumed run begins with that validation. Random
+    numbers of a sample: see `ExactDataLoader`; for those of steps add
+    `StepSeedHook`.
+
+    The tools of mmkd use it wherever a config asks for the stock loop.
     """
 
-    def run(self) -> nn.Module:
-        """Train, after moving the sampler behind what was trained on."""
-        done = self._iter
-        batch_size = self.dataloader.batch_size
-        sampler = self.dataloader.sampler
-        if done and batch_size and isinstance(sampler, InfiniteSampler):
-            indices = sampler._indices_of_rank()
-            sampler.indices = itertools.islice(
-                indices, done * batch_size, None
-            )
-            self.dataloader_iterator = _InfiniteDataloaderIterator(
-                self.dataloader
-            )
-            print_log(
-                f'resumed after {done} iterations: '
-                f'{done * batch_size} samples skipped',
-                logger='current',
-            )
-            self._skip_stock_advance()
-        return super().run()
-
-    def _skip_stock_advance(self) -> None:
-        """Answer the stock loop's reads of the batches that are skipped."""
-        iterator = self.dataloader_iterator
-        self.dataloader_iterator = _Skipped(iterator, self._iter)
-
-
-class _Skipped:
-    """An iterator whose first ``count`` items cost nothing."""
-
     def __init__(
-        self, iterator: _InfiniteDataloaderIterator, count: int
+        self, runner: Runner, dataloader: Any, *args: Any, **kwargs: Any
     ) -> None:
-        self._iterator = iterator
-        self._left = count
+        loader = exact_loader(runner, dataloader)
+        super().__init__(runner, loader, *args, **kwargs)
+        self.state = resume_state(runner)
 
-    def __iter__(self) -> _Skipped:
-        return self
+    def run(self) -> nn.Module:
+        """Train, from the start or from where the resumed run was."""
+        self.runner.call_hook('before_train')
+        self.runner.call_hook('before_train_epoch')
+        self.dataloader_iterator = self._batches(0, 0)
+        if self._iter:
+            self._go_on(self.state.resumed(self.runner))
+        while self._iter < self._max_iters and not self.stop_training:
+            self.runner.model.train()
+            self.run_iter(next(self.dataloader_iterator))
+            self._validate()
+        self.runner.call_hook('after_train_epoch')
+        self.runner.call_hook('after_train')
+        return self.runner.model
 
-    def __next__(self) -> object:
-        if self._left:
-            self._left -= 1
-            return None
-        return next(self._iterator)
+    def _go_on(self, state: dict[str, Any]) -> None:
+        if 'batches' in state:
+            epoch, batches = state['epoch'], state['batches']
+        elif getattr(self.dataloader, 'is_endless', False):
+            epoch, batches = 0, self._iter
+        else:  # a checkpoint of the stock loop
+            epoch, batches = divmod(self._iter, len(self.dataloader))
+        self.dataloader_iterator = self._batches(epoch, batches)
+        print_log(
+            f'resumed after {self._iter} iterations: the samples of '
+            f'{batches} batches skipped',
+            logger='current',
+        )
+        if not state.get('validated', True):
+            self._validate()
+
+    def _batches(self, epoch: int, skipped: int) -> Iterator[Any]:
+        """Give batches without end, pass after pass."""
+        while True:
+            if epoch:
+                set_epoch(self, epoch)
+            number = skipped
+            for batch in batches_from(self.dataloader, epoch, skipped):
+                number += 1
+                self.state.at(epoch, number)
+                yield batch
+            if number == 0:
+                raise ValueError(
+                    'train_dataloader gives no batch: its data set is empty '
+                    'or smaller than batch_size with drop_last=True; lower '
+                    'train_dataloader.batch_size'
+                )
+            epoch, skipped = epoch + 1, 0
+
+    def _validate(self) -> None:
+        self._decide_current_val_interval()
+        if is_due(self, self._iter, self._max_iters):
+            self.runner.val_loop.run()

@@ -129,11 +129,10 @@ def test_validation_changes_nothing(tmp_path: Path, model: Any) -> None:
 
 
 def test_stock_loop_sees_the_same_samples(tmp_path: Path, model: Any) -> None:
-    """The loop alone is no other training than mmengine's."""
-    ours, one = train(tmp_path / 'a', model)
-    stock, two = train(tmp_path / 'b', model, loop='IterBasedTrainLoop')
-    assert one.losses == two.losses
-    assert_equal(states(ours), states(stock))
+    """Augmented otherwise, but of the same order."""
+    _, one = train(tmp_path / 'a', model)
+    _, two = train(tmp_path / 'b', model, loop='IterBasedTrainLoop')
+    assert one.samples == two.samples
 
 
 def test_skipped_samples_are_not_loaded(tmp_path: Path, model: Any) -> None:
@@ -154,19 +153,27 @@ def test_skipped_samples_are_not_loaded(tmp_path: Path, model: Any) -> None:
 
 
 @pytest.mark.slow
-def test_workers_keep_the_order_of_samples(tmp_path: Path, model: Any) -> None:
-    """Their augmentation starts afresh; which samples come does not."""
-    kwargs: dict[str, Any] = dict(num_workers=2)
-    _, whole = train(tmp_path / 'a', model, **kwargs)
-    train(tmp_path / 'b', model, stop_after=3, **kwargs)
-    _, after = train(tmp_path / 'b', model, resume=True, **kwargs)
-    assert after.samples == {k: whole.samples[k] for k in (3, 4, 5)}
+@pytest.mark.parametrize('by_epoch', [False, True], ids=['iters', 'epochs'])
+def test_workers_change_nothing(
+    tmp_path: Path, model: Any, by_epoch: bool
+) -> None:
+    """Whoever makes a sample: the main process, or one of two workers."""
+    kwargs: dict[str, Any] = dict(by_epoch=by_epoch)
+    straight, whole = train(tmp_path / 'a', model, **kwargs)
+    kwargs.update(num_workers=2)
+    _, before = train(tmp_path / 'b', model, stop_after=4, **kwargs)
+    resumed, after = train(tmp_path / 'b', model, resume=True, **kwargs)
+    assert before.losses | after.losses == whole.losses
+    for step, images in (before.images | after.images).items():
+        assert torch.equal(images, whole.images[step]), step
+    assert_equal(states(resumed), states(straight))
 
 
 @pytest.mark.slow
-def test_sampler_without_skip_uses_the_stock_way(
+def test_finite_sampler_in_a_loop_of_iterations(
     tmp_path: Path, model: Any
 ) -> None:
+    """Interrupted in the second of its passes."""
     sampler = dict(type='DefaultSampler', shuffle=True)
 
     def loader() -> dict[str, Any]:
@@ -179,12 +186,21 @@ def test_sampler_without_skip_uses_the_stock_way(
             dataset=toy_dataset('segmentation', num_samples=6),
         )
 
+    kwargs: dict[str, Any] = dict(save_every=4)
     _, whole = train(tmp_path / 'a', model, train_dataloader=loader())
-    train(tmp_path / 'b', model, stop_after=3, train_dataloader=loader())
-    _, after = train(
-        tmp_path / 'b', model, resume=True, train_dataloader=loader()
+    train(
+        tmp_path / 'b',
+        model,
+        stop_after=5,
+        train_dataloader=loader(),
+        **kwargs,
     )
-    assert after.samples == {k: whole.samples[k] for k in (3, 4, 5)}
+    _, after = train(
+        tmp_path / 'b', model, resume=True, train_dataloader=loader(), **kwargs
+    )
+    assert after.samples == {k: whole.samples[k] for k in (4, 5)}
+    assert after.losses == {k: whole.losses[k] for k in (4, 5)}
+    assert sorted(sum((whole.samples[k] for k in range(3)), [])) == [*range(6)]
 
 
 def test_two_seeds_are_two_trainings(tmp_path: Path, model: Any) -> None:

@@ -1,0 +1,46 @@
+"""Loops that resume exactly in the place of mmengine's."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.logging import print_log
+from mmengine.registry import LOOPS
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
+
+from mmkd.engine.loops.resumable_epoch_loop import (
+    ResumableEpochBasedTrainLoop,
+)
+from mmkd.engine.loops.resumable_iter_loop import ResumableIterBasedTrainLoop
+
+_EXACT = {
+    EpochBasedTrainLoop: ResumableEpochBasedTrainLoop,
+    IterBasedTrainLoop: ResumableIterBasedTrainLoop,
+}
+
+
+def exact_loop(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``train_cfg`` with a loop that resumes exactly.
+
+    A loop of another class stays as it is, and a line says so.
+    """
+    config = dict(config)
+    if 'by_epoch' in config and 'type' not in config:
+        by_epoch = config.pop('by_epoch')
+        stock = EpochBasedTrainLoop if by_epoch else IterBasedTrainLoop
+        return dict(config, type=_EXACT[stock])
+    asked = config.get('type')
+    kind = LOOPS.get(asked) if isinstance(asked, str) else asked
+    if kind in _EXACT:
+        return dict(config, type=_EXACT[kind])
+    if kind not in _EXACT.values():
+        print_log(
+            f'train_cfg.type={asked}: whether this loop resumes exactly is '
+            'its own affair (exact_resume=False hides this line); the loops '
+            'of mmengine do',
+            logger='current',
+            level=logging.INFO,
+        )
+    return config

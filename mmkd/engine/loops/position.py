@@ -1,0 +1,75 @@
+"""Where a training stands, beyond the counts that mmengine saves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
+
+from mmkd.datasets.exact_loader import ExactDataLoader, make_exact
+from mmkd.engine.hooks.resume_state_hook import ResumeStateHook
+
+
+def exact_loader(runner: Runner, dataloader: Any) -> Any:
+    """Build the loader of a loop, as mmengine does, and make it exact.
+
+    Args:
+        runner: gives the seed.
+        dataloader: a config or a loader.
+    """
+    if isinstance(dataloader, dict):
+        ranks_differ = runner._randomness_cfg.get('diff_rank_seed', False)
+        dataloader = runner.build_dataloader(
+            dataloader, seed=runner.seed, diff_rank_seed=ranks_differ
+        )
+    return make_exact(dataloader, runner.seed or 0)
+
+
+def resume_state(runner: Runner) -> ResumeStateHook:
+    """Return the hook that saves where a loop stands; there is one."""
+    for hook in runner.hooks:
+        if isinstance(hook, ResumeStateHook):
+            return hook
+    hook = ResumeStateHook()
+    runner.register_hook(hook)
+    return hook
+
+
+def batches_from(loader: Any, epoch: int, skipped: int) -> Iterator[Any]:
+    """Give the batches of an epoch from one of them on.
+
+    Indices are skipped where the loader is exact, else loaded batches.
+    """
+    if isinstance(loader, ExactDataLoader):
+        loader.epoch = epoch
+        return loader.batches(skipped)
+    return _after(iter(loader), skipped)
+
+
+def _after(batches: Iterator[Any], skipped: int) -> Iterator[Any]:
+    for number, batch in enumerate(batches):
+        if number >= skipped:
+            yield batch
+
+
+def is_due(loop: Any, done: int, last: int) -> bool:
+    """Whether a validation follows after ``done`` epochs or iterations."""
+    return (
+        loop.runner.val_loop is not None
+        and done >= loop.val_begin
+        and (done % loop.val_interval == 0 or done == last)
+    )
+
+
+def set_epoch(loop: BaseLoop, epoch: int) -> None:
+    """Tell the sampler of a loop which pass begins."""
+    loader: Any = loop.dataloader
+    for sampler in (
+        getattr(loader, 'sampler', None),
+        getattr(getattr(loader, 'batch_sampler', None), 'sampler', None),
+    ):
+        if hasattr(sampler, 'set_epoch'):
+            sampler.set_epoch(epoch)
+            return
