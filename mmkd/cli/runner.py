@@ -21,6 +21,7 @@ from mmkd.cli.keys import offer
 from mmkd.cli.quiet import keep_dumps_off_terminal, log_files
 from mmkd.cli.signatures import parameters_of
 from mmkd.cli.swallowed import check_swallowed
+from mmkd.datasets.bad_samples import BadSamplePolicy
 from mmkd.datasets.named_samples import name_samples
 from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
@@ -99,8 +100,10 @@ class _ToolRunner(Runner):
 
     def build_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
         """Build a data loader whose errors name the sample."""
-        loader = super().build_dataloader(*args, **kwargs)
-        name_samples(loader.dataset)
+        policy = BadSamplePolicy.of(self.cfg.get('bad_samples'))
+        with policy.applied():
+            loader = super().build_dataloader(*args, **kwargs)
+        name_samples(loader.dataset, policy)
         return loader
 
     def wrap_model(
