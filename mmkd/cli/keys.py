@@ -18,6 +18,7 @@ from mmkd.cli.frames import walk
 _EXTRA_KEYS = {
     'activation_checkpointing',
     'auto_scale_lr',
+    'bad_samples',
     'compile',
     'custom_imports',
     'detect_anomalous_params',

@@ -23,6 +23,7 @@ from mmkd.cli.paramwise import check_custom_keys
 from mmkd.cli.quiet import keep_dumps_off_terminal, log_files
 from mmkd.cli.signatures import parameters_of
 from mmkd.cli.swallowed import check_swallowed
+from mmkd.datasets.bad_samples import BadSamplePolicy
 from mmkd.datasets.exact_loader import make_exact
 from mmkd.datasets.named_samples import name_samples
 from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
@@ -118,8 +119,10 @@ class _ToolRunner(Runner):
 
     def build_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
         """Build a data loader whose errors name the sample."""
-        loader = super().build_dataloader(*args, **kwargs)
-        name_samples(loader.dataset)
+        policy = BadSamplePolicy.of(self.cfg.get('bad_samples'))
+        with policy.applied():
+            loader = super().build_dataloader(*args, **kwargs)
+        name_samples(loader.dataset, policy)
         return loader
 
     def wrap_model(

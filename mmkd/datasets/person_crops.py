@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmpose.datasets.datasets.body import CocoDataset
 from PIL import Image, UnidentifiedImageError
+
+from mmkd.datasets.bad_samples import (
+    BadSamplePolicy,
+    applied_policy,
+    skip_or_stop,
+)
 
 # Importing makes mmpose's GenerateTarget know the codec of puzzles.
 from mmkd.models.pretrainers import jigsaw_heatmap  # noqa: F401
@@ -53,7 +60,7 @@ class CocoPersonCropDataset(CocoDataset):
 
         Raises:
             FileNotFoundError: no such annotation file.
-            ValueError: nobody is left.
+            ValueError: no JSON, or nobody is left.
         """
         if not Path(self.ann_file).is_file():
             raise FileNotFoundError(
@@ -61,7 +68,13 @@ class CocoPersonCropDataset(CocoDataset):
                 f'exist (data_root={self.data_root!r}); set data_root and '
                 'ann_file'
             )
-        data_list = super().load_data_list()
+        try:
+            data_list = super().load_data_list()
+        except JSONDecodeError as error:
+            raise ValueError(
+                f'{type(self).__name__}: ann_file={self.ann_file!r} is no '
+                f'JSON ({error}); get or make the file again'
+            ) from error
         if not data_list:
             cure = (
                 'set require_keypoints=False to use all boxes'
@@ -163,7 +176,14 @@ class PersonFolderDataset(CocoDataset):
                 f'PersonFolderDataset: no image ({", ".join(IMAGE_SUFFIXES)}) '
                 f'in {str(folder)!r}; set data_root and data_prefix.img'
             )
-        infos = [self._info(index, path) for index, path in enumerate(paths)]
+        policy = BadSamplePolicy() if self.test_mode else applied_policy()
+        infos, bad = [], 0
+        for index, path in enumerate(paths):
+            try:
+                infos.append(self._info(index, path))
+            except ValueError as error:
+                bad += 1
+                skip_or_stop(error, True, bad, policy)
         kept = [
             info
             for info in infos
@@ -181,7 +201,11 @@ class PersonFolderDataset(CocoDataset):
         try:
             with Image.open(path) as image:
                 width, height = image.size
-        except (UnidentifiedImageError, OSError) as error:
+        except (
+            UnidentifiedImageError,
+            Image.DecompressionBombError,
+            OSError,
+        ) as error:
             raise ValueError(
                 f'PersonFolderDataset: {str(path)!r} cannot be read as an '
                 f'image ({error}); remove it from the folder'

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from mmengine.dist import get_rank, get_world_size
+from mmengine.dist import get_comm_device, get_rank, get_world_size
 from mmengine.model import is_model_wrapper
 from torch import distributed, nn
 
 __all__ = [
+    'any_rank',
     'broadcast_from_first',
     'gather_rows',
     'get_rank',
@@ -63,3 +64,12 @@ def mean_of_ranks(tensor: torch.Tensor) -> torch.Tensor:
     tensor = tensor.clone()
     distributed.all_reduce(tensor)
     return tensor / world_size
+
+
+def any_rank(value: bool) -> bool:
+    """Whether ``value`` is true in any process; all of them must ask."""
+    if get_world_size() == 1:
+        return value
+    flag = torch.tensor(float(value), device=get_comm_device())
+    distributed.all_reduce(flag, op=distributed.ReduceOp.MAX)
+    return bool(flag)

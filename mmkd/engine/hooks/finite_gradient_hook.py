@@ -13,8 +13,16 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
+from mmkd.engine.hooks.left_out_steps import LeftOutSteps
+from mmkd.engine.hooks.step_record import StepRecord
 from mmkd.registry import HOOKS
 from mmkd.utils.dist import unwrapped
+from mmkd.utils.finite_tensors import (
+    is_finite,
+    listed,
+    nonfinite_weights,
+    total_norm,
+)
 
 #: steps in a row that a loss scaler may leave out; each halves its scale
 SKIPPED = 50
@@ -29,20 +37,32 @@ class FiniteGradientHook(Hook):
     steps out by itself, so with one only `SKIPPED` of them in a row stop the
     run. Weights and running averages that are not finite are not saved.
 
-    The tools of mmkd add it to every run.
+    The tools of mmkd add it to every run. In ``custom_hooks`` with
+    ``max_left_out`` it lets a run go on without a bad step, see
+    `LeftOutSteps`; then several processes agree at every step.
 
     Args:
         interval: check every so many steps; -1 never.
+        max_left_out: so many bad steps of a run are left out.
 
     Raises:
-        FloatingPointError: names the learning rate and the first parameters
+        ValueError: steps can be left out only if all are checked.
+        FloatingPointError: names losses that are not finite, the range of
+            the images, the learning rate and the first parameters
             concerned.
     """
 
     priority = 'VERY_LOW'
 
-    def __init__(self, interval: int = 1) -> None:
+    def __init__(self, interval: int = 1, max_left_out: int = 0) -> None:
+        if max_left_out < 0 or (max_left_out and interval != 1):
+            raise ValueError(
+                f'FiniteGradientHook: max_left_out={max_left_out} with '
+                f'interval={interval}: steps can be left out only if all '
+                'are checked; set a number of steps, and interval=1'
+            )
         self.interval = interval
+        self.max_left_out = max_left_out
         self._undo: list[Any] = []
 
     def before_train(self, runner: Runner) -> None:
@@ -50,9 +70,18 @@ class FiniteGradientHook(Hook):
         if self.interval < 1:
             return
         model = unwrapped(runner.model)
-        for key, wrapper in _wrappers(runner.optim_wrapper):
-            watch = _Watch(wrapper, key, model, self.interval)
+        record = StepRecord(model)
+        self._undo.append(record.remove)
+        named = _wrappers(runner.optim_wrapper)
+        left_out = None
+        if self.max_left_out:
+            wrappers = [wrapper for _, wrapper in named]
+            left_out = LeftOutSteps(runner, wrappers, self.max_left_out)
+            self._undo.append(left_out.remove)
+        for key, wrapper in named:
+            watch = _Watch(wrapper, key, model, self.interval, record)
             self._undo.append(watch.remove)
+            watch.left_out = left_out
 
     def after_train(self, runner: Runner) -> None:
         """Leave the optimizers as they were."""
@@ -66,7 +95,7 @@ class FiniteGradientHook(Hook):
         bad = nonfinite_weights(unwrapped(runner.model))
         if bad and self.interval > 0:
             raise FloatingPointError(
-                f'after iteration {runner.iter + 1}, {_listed(bad)} of the '
+                f'after iteration {runner.iter + 1}, {listed(bad)} of the '
                 'model are not finite: nothing is saved. Lower '
                 'optim_wrapper.optimizer.lr, clip gradients '
                 '(optim_wrapper.clip_grad=dict(max_norm=...)), or look for '
@@ -78,11 +107,18 @@ class _Watch:
     """Looks at the gradients before an OptimWrapper steps."""
 
     def __init__(
-        self, wrapper: Any, key: str, model: nn.Module, interval: int
+        self,
+        wrapper: Any,
+        key: str,
+        model: nn.Module,
+        interval: int,
+        record: StepRecord,
     ) -> None:
         self.wrapper, self.key, self.model = wrapper, key, model
         self.interval, self.count, self.skipped = interval, 0, 0
         self.loss: torch.Tensor | None = None
+        self.record = record
+        self.left_out: LeftOutSteps | None = None
         self._before = {
             name: vars(wrapper).get(name) for name in ('step', 'backward')
         }
@@ -110,7 +146,9 @@ class _Watch:
 
     def step(self, **kwargs: Any) -> None:
         self.count += 1
-        if not self.scaled and self.count % self.interval == 0:
+        if self.left_out is not None:
+            self.decide(self.left_out)
+        elif not self.scaled and self.count % self.interval == 0:
             self.check()
         self._step(**kwargs)
         if self.scaled:
@@ -130,6 +168,16 @@ class _Watch:
         if names:  # large ones alone let the norm overflow
             self.stop('the gradient is not finite', names)
 
+    def decide(self, left_out: LeftOutSteps) -> None:
+        """Let all processes leave out the step, or none."""
+        told = None
+        if not self.scaled:
+            try:
+                self.check()
+            except FloatingPointError as error:
+                told = str(error)
+        left_out.decide(told)
+
     def gradients(self) -> Iterator[torch.Tensor]:
         for group in self.wrapper.optimizer.param_groups:
             for parameter in group['params']:
@@ -148,7 +196,7 @@ class _Watch:
             for name, parameter in self.model.named_parameters()
             if id(parameter) in own
             and parameter.grad is not None
-            and not _finite(parameter.grad)
+            and not is_finite(parameter.grad)
         ]
 
     def stop(self, what: str, names: list[str]) -> None:
@@ -157,19 +205,24 @@ class _Watch:
             f'{r:g}' for r in dict.fromkeys((rates[0], rates[-1]))
         )
         loss = '' if self.loss is None else f' (the loss is {self.loss:g})'
-        where = f': {_listed(names)}' if names else ''
-        weights = nonfinite_weights(self.model)
+        where = f': {listed(names)}' if names else ''
+        seen = self.record.told()
+        seen = f' Seen: {seen}.' if seen else ''
+        parameters = dict(self.model.named_parameters())
+        weights = [  # running averages may be those of this very batch
+            n for n in nonfinite_weights(self.model) if n in parameters
+        ]
         before = (
-            f' {_listed(weights)} of the model are not finite since an '
+            f' {listed(weights)} of the model are not finite since an '
             'earlier step.'
             if weights
             else ''
         )
         raise FloatingPointError(
-            f'{what}{loss}{where}: training stops before the step.{before} '
-            f'Lower {self.key}.optimizer.lr (now {rate}), clip gradients '
-            f'({self.key}.clip_grad=dict(max_norm=...)), or look for bad '
-            'samples'
+            f'{what}{loss}{where}: training stops before the step.'
+            f'{before}{seen} Lower {self.key}.optimizer.lr (now {rate}), '
+            f'clip gradients ({self.key}.clip_grad=dict(max_norm=...)), or '
+            'look for bad samples'
         )
 
 
@@ -193,54 +246,3 @@ def _wrappers(optim_wrapper: Any) -> list[tuple[str, Any]]:
             for name, wrapper in optim_wrapper.items()
         ]
     return [('optim_wrapper', optim_wrapper)]
-
-
-def total_norm(gradients: list[torch.Tensor]) -> float:
-    """Return the norm of all gradients together.
-
-    Args:
-        gradients: of any shapes, types and devices, sparse ones too.
-    """
-    dense = [
-        g.coalesce().values() if g.is_sparse else g
-        for g in gradients
-        if g.numel()
-    ]
-    if not dense:
-        return 0.0
-    norms = getattr(torch, '_foreach_norm', None)
-    kinds = {(g.dtype, g.device, g.is_floating_point()) for g in dense}
-    if norms is not None and len(kinds) == 1:
-        found = norms(dense)
-    else:
-        found = [torch.linalg.vector_norm(g) for g in dense]
-    device = found[0].device
-    # The sum is finite where each is: one of them may be near the largest
-    # number of its type.
-    return float(
-        torch.stack([n.to(device, torch.float64) for n in found]).norm()
-    )
-
-
-def nonfinite_weights(model: nn.Module) -> list[str]:
-    """Return the parameters and running averages that are not finite."""
-    names = [n for n, p in model.named_parameters() if not _finite(p)]
-    names += [
-        name
-        for name, buffer in model.named_buffers()
-        if name.endswith(('running_mean', 'running_var'))
-        and not _finite(buffer)
-    ]
-    return names
-
-
-def _finite(tensor: torch.Tensor) -> bool:
-    if tensor.is_sparse:
-        tensor = tensor.coalesce().values()
-    return bool(tensor.detach().isfinite().all())
-
-
-def _listed(names: list[str], most: int = 3) -> str:
-    more = len(names) - most
-    text = ', '.join(names[:most])
-    return f'{text} and {more} more' if more > 0 else text

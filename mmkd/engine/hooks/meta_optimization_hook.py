@@ -171,7 +171,8 @@ class MetaOptimizationHook(Hook):
     ) -> None:
         """Take a meta step on the batch of iterations 0, F, 2F, ..."""
         batch, self._batch = self._batch, None
-        if batch_idx % self.interval:
+        left_out = outputs is not None and not outputs  # a bad batch
+        if batch_idx % self.interval or left_out:
             return
         model = unwrapped(runner.model)
         groups = _main_wrapper(runner).optimizer.param_groups

@@ -49,6 +49,10 @@ class BaseDistiller(Assembled):
     bare_keys: tuple[str, ...] = ('type', '_scope_', 'data_preprocessor')
     #: set by `PhasedDistributedDataParallel`, which runs the whole step
     wrapped = False
+    #: of losses that are not finite; None: they stop the step at once
+    complaints: list[str] | None = None
+    #: see `update_phases`
+    inspect_phases: Any = None
 
     def __init__(
         self,
@@ -211,15 +215,19 @@ class BaseDistiller(Assembled):
         to see whether they are finite, and not again when they are logged.
 
         Raises:
-            FloatingPointError: a loss is not finite; names it and the range
-                of its inputs.
+            FloatingPointError: a loss is not finite; names it, the range
+                of its inputs and the learning rate.
         """
         total, values = super().parse_losses(losses)
         run, self._last_run = self._last_run, None
         if self.check_finite:
-            values = check_losses(
+            values, complaint = check_losses(
                 values, lambda name: self._inputs_of(name, run)
             )
+            if complaint is not None:
+                if self.complaints is None:
+                    raise FloatingPointError(complaint)
+                self.complaints.append(complaint)  # all processes decide
         return total, values
 
     def _inputs_of(self, name: str, run: Run | None) -> dict[str, Any]:
@@ -250,7 +258,7 @@ class BaseDistiller(Assembled):
             )
             total = values.pop('loss')
             logs |= values | {name if name != MAIN else 'loss': total}
-        update_phases(wrappers, totals)
+        update_phases(wrappers, totals, self.inspect_phases)
         self.after_step()
         return logs
 

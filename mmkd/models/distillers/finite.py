@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
+from mmengine.logging import MessageHub
 
 from mmkd.taps import Tensors
 
@@ -12,15 +13,16 @@ from mmkd.taps import Tensors
 def check_losses(
     values: Mapping[str, torch.Tensor],
     inputs_of: Callable[[str], Mapping[str, Tensors]],
-) -> dict[str, torch.Tensor]:
-    """Return ``values`` on the CPU, in one transfer.
+) -> tuple[dict[str, torch.Tensor], str | None]:
+    """Return ``values`` on the CPU, in one transfer, and what is wrong.
 
     Args:
         values: log name -> scalar; names with ``loss`` must be finite.
         inputs_of: what a loss was computed from.
 
-    Raises:
-        FloatingPointError: names the loss and the range of its inputs.
+    Returns:
+        The values, and a text that names the first loss that is not finite,
+        the range of its inputs and the learning rate.
     """
     values = {name: torch.as_tensor(value) for name, value in values.items()}
     kinds = [value.dtype for value in values.values()]
@@ -39,13 +41,24 @@ def check_losses(
             f'{label} {describe_range(tensor)}'
             for label, tensor in inputs_of(name).items()
         )
-        raise FloatingPointError(
+        return checked, (
             f'{name} is {float(value)}: training stops before the step. '
             f'Inputs: {ranges}. Lower '
-            'optim_wrapper.optimizer.lr, clip gradients, or look for bad '
-            'samples; without --amp, float32 is used'
+            f'optim_wrapper.optimizer.lr{_current_rates()}, clip gradients, '
+            'or look for bad samples; without --amp, float32 is used'
         )
-    return checked
+    return checked, None
+
+
+def _current_rates() -> str:
+    """Return the learning rates that a running loop has noted, as text."""
+    scalars = MessageHub.get_current_instance().log_scalars
+    rates = [
+        f'{name.removeprefix("train/").removesuffix("lr")}{value.current():g}'
+        for name, value in scalars.items()
+        if name.endswith(('/lr', '.lr'))
+    ]
+    return f' (now {", ".join(rates)})' if rates else ''
 
 
 def describe_range(tensors: Tensors | None) -> str:

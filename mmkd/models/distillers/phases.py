@@ -6,7 +6,7 @@ optimizers step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -48,13 +48,17 @@ def _trains_in(names: Sequence[str]) -> str:
 
 
 def update_phases(
-    wrappers: OptimWrapperDict, losses: Mapping[str, Any]
+    wrappers: OptimWrapperDict,
+    losses: Mapping[str, Any],
+    inspect: Callable[[Mapping[str, list[torch.Tensor]]], None] | None = None,
 ) -> None:
     """Take the gradients of every phase's loss, average them over ranks, step.
 
     Args:
         wrappers: an optimizer per phase.
         losses: phase -> scalar, in order; all of one forward pass.
+        inspect: is shown the averaged gradients of the phases before any
+            optimizer steps.
 
     Raises:
         ValueError: a phase has nothing to train.
@@ -64,8 +68,16 @@ def update_phases(
         _gradients(wrappers[name], losses[name], name, name != names[-1])
         for name in names
     ]
-    for name, values in zip(names, grads, strict=True):
+    for values in grads:
         _average(list(values.values()))
+    if inspect is not None:
+        inspect(
+            {
+                name: list(values.values())
+                for name, values in zip(names, grads, strict=True)
+            }
+        )
+    for name, values in zip(names, grads, strict=True):
         wrappers[name].update_params(_Deliver.apply(values, *values))
 
 
