@@ -1,8 +1,8 @@
-"""Train a network or a distiller from a config.
+"""Train a network or a distiller from a config, or run its stages.
 
     python tools/train.py CONFIG [--work-dir DIR] [--resume] [...]
 
-Several GPUs: tools/dist_train.sh.
+Several GPUs: tools/dist_train.sh. A config with stages: docs/stages.md.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from mmkd.cli.training import (  # noqa: E402
     use_mixed_precision,
     warn_of_ramps,
 )
+from mmkd.stages import run_stages  # noqa: E402
 from mmkd.utils.dist import unwrapped  # noqa: E402
 
 
@@ -45,7 +46,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         const='auto',
         metavar='CHECKPOINT',
         help='continue from a checkpoint; without a value from the newest '
-        'in the work directory, if there is one',
+        'in the work directory, if there is one; of stages, from where they '
+        'stopped',
     )
     parser.add_argument(
         '--amp',
@@ -61,6 +63,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--no-validate', action='store_true', help='no validation runs'
     )
     parser.add_argument('--seed', type=int, help='sets randomness.seed')
+    parser.add_argument(
+        '--stages',
+        nargs='+',
+        metavar='NAME',
+        help='run only these stages of the config',
+    )
     return parser.parse_args(argv)
 
 
@@ -86,21 +94,52 @@ def apply_arguments(config: Config, args: argparse.Namespace) -> None:
         config.load_from = None if args.resume == 'auto' else args.resume
 
 
+def train_one(config: Config, args: argparse.Namespace) -> None:
+    load_from = config.get('load_from')
+    apply_arguments(config, args)
+    check_batch_size(config)
+    with explained(config):
+        runner = build_runner(config)
+        check_pretrained(unwrapped(runner.model))
+        choose_start(runner, load_from)
+        check_resumed(runner)
+        check_start(runner)
+        warn_of_ramps(runner)
+        train(runner)
+
+
+def train_stages(config: Config, args: argparse.Namespace) -> None:
+    """Run the stages of a config.
+
+    Raises:
+        ValueError: ``--resume`` has a file.
+    """
+    if args.resume not in (None, 'auto'):
+        raise ValueError(
+            f'--resume {args.resume}: the config has stages, and each has '
+            'checkpoints of its own: --resume alone goes on where they '
+            'stopped'
+        )
+    run_stages(
+        config,
+        lambda stage: train_one(stage, args),
+        args.resume is not None,
+        args.stages,
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors(full=args.traceback):
-        config = load_run_config(args)
-        load_from = config.get('load_from')
-        apply_arguments(config, args)
-        check_batch_size(config)
-        with explained(config):
-            runner = build_runner(config)
-            check_pretrained(unwrapped(runner.model))
-            choose_start(runner, load_from)
-            check_resumed(runner)
-            check_start(runner)
-            warn_of_ramps(runner)
-            train(runner)
+        config = load_run_config(args, stages=True)
+        if 'stages' in config:
+            train_stages(config, args)
+            return
+        if args.stages:
+            raise ValueError(
+                f'--stages {" ".join(args.stages)}: the config has no stages'
+            )
+        train_one(config, args)
 
 
 if __name__ == '__main__':

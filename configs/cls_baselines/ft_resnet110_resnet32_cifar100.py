@@ -12,3 +12,8 @@ model = dict(
         ),
     ),
 )
+first = dict(losses=dict(ft=dict(paraphraser='stage:init')))
+stages = [
+    dict(name='init', config='ft_init_resnet110_resnet32_cifar100.py'),
+    dict(name='train', model=first),
+]

@@ -12,3 +12,8 @@ model = dict(
         ),
     ),
 )
+first = dict(losses=dict(ft=dict(paraphraser='stage:init')))
+stages = [
+    dict(name='init', config='ft_init_vgg13_mobilenet_v2_cifar100.py'),
+    dict(name='train', model=first),
+]

@@ -12,3 +12,8 @@ model = dict(
         ),
     ),
 )
+first = dict(losses=dict(ft=dict(paraphraser='stage:init')))
+stages = [
+    dict(name='init', config='ft_init_wrn_40_2_wrn_16_2_cifar100.py'),
+    dict(name='train', model=first),
+]

@@ -46,11 +46,11 @@ def export_onnx(
         )
     path = Path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
-    wrapped = _Raw(network)
+    wrapped = _Raw(network).eval()  # the mode that torch restores
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # about constants in traced shapes
-        wanted = wrapped(inputs)
-        names = [f'output{index}' for index in range(len(wanted))]
+        count = len(wrapped(inputs))
+        names = [f'output{index}' for index in range(count)]
         try:
             torch.onnx.export(
                 wrapped,
@@ -69,8 +69,30 @@ def export_onnx(
                 'export the plain checkpoint with the tool of its repository '
                 '(mmdeploy)'
             ) from error
-    found = _run_onnx(path, inputs)
-    single = _run_onnx(path, inputs[:1])
+    return compare_onnx(path, network, inputs)
+
+
+@torch.no_grad()
+def compare_onnx(
+    path: str | Path, network: nn.Module, inputs: torch.Tensor
+) -> float:
+    """Compare what an ONNX file and a network give for images.
+
+    Args:
+        path: of the file.
+        network: in eval mode.
+        inputs: (N, C, H, W); the first one is tried alone, too.
+
+    Returns:
+        The largest difference of an output, relative to the largest value
+        of this output.
+
+    Raises:
+        ValueError: it is too large.
+    """
+    wanted = _Raw(network)(inputs)
+    found = _run_onnx(Path(path), inputs)
+    single = _run_onnx(Path(path), inputs[:1])
     deviation = max(
         max(
             _deviation(one, two),

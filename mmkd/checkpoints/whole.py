@@ -52,7 +52,7 @@ def damage(path: str | Path) -> str | None:
     wanted = _noted_sha256(beside)
     if wanted is None:
         return _zip_damage(path)
-    if wanted == _sha256(path):
+    if wanted == sha256_of(path):
         return None
     return (
         f'its content does not match {beside.name}, so it was damaged after '
@@ -68,7 +68,8 @@ def _noted_sha256(beside: Path) -> str | None:
     return noted[0] if noted else None
 
 
-def _sha256(path: str | Path) -> str:
+def sha256_of(path: str | Path) -> str:
+    """Return the SHA-256 of a file."""
     digest = hashlib.sha256()
     with Path(path).open('rb') as file:
         while block := file.read(1 << 22):

@@ -17,8 +17,13 @@ from mmkd.cli.values import check_values
 from mmkd.networks import load_config
 
 
-def load_run_config(args: argparse.Namespace) -> Config:
+def load_run_config(
+    args: argparse.Namespace, *, stages: bool = False
+) -> Config:
     """Return the config of a tool's arguments, ready for a Runner.
+
+    Args:
+        stages: the tool runs ``stages``, too.
 
     Raises:
         FileNotFoundError: no such config.
@@ -26,7 +31,7 @@ def load_run_config(args: argparse.Namespace) -> Config:
         TypeError: a value is of another kind than a run can use.
         ValueError: the config cannot be read.
     """
-    config = read_config(args.config, args.cfg_options)
+    config = read_config(args.config, args.cfg_options, stages=stages)
     check_values(config)
     check_keys(config)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -38,10 +43,18 @@ def load_run_config(args: argparse.Namespace) -> Config:
     return config
 
 
-def read_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
+def read_config(
+    name: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    stages: bool = False,
+) -> Config:
     """Load a config and merge ``--cfg-options`` (see `apply_options`).
 
     Whatever is wrong in the file is a ValueError.
+
+    Args:
+        stages: one with ``stages`` and no ``model`` will do.
     """
     try:
         config = load_config(name)
@@ -56,6 +69,11 @@ def read_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
         ) from error
     except Exception as error:  # a config is a program: anything may happen
         raise _unreadable(name, error) from error
+    if 'stages' in config and 'model' not in config and not stages:
+        raise ValueError(
+            f'config="{name}" has stages and no model: give the config of one '
+            'stage, which its training writes as WORK_DIR/NAME/NAME.py'
+        )
     apply_options(config, options or {})
     return config
 
@@ -87,4 +105,28 @@ def apply_options(config: Config, options: Mapping[str, Any]) -> None:
                 logger='current',
                 level=logging.WARNING,
             )
-    config.merge_from_dict(dict(options))
+    config.merge_from_dict(
+        {_of_stage(key, config): value for key, value in options.items()}
+    )
+
+
+def _of_stage(key: str, config: Config) -> str:
+    """Return ``stages.0.…`` for ``stages.NAME.…``, and other keys as is.
+
+    Raises:
+        KeyError: there is no such stage.
+    """
+    top, _, rest = key.partition('.')
+    name, dot, rest = rest.partition('.')
+    stages = config.get('stages')
+    is_name = name and not name.isdigit()
+    if top != 'stages' or not isinstance(stages, list) or not is_name:
+        return key
+    names = [s.get('name') if isinstance(s, Mapping) else s for s in stages]
+    if name not in names:
+        raise KeyError(
+            f'--cfg-options {key}: there is no stage "{name}"'
+            f'{offer(name, map(str, names))}; the config has '
+            f'{", ".join(map(str, names))}'
+        )
+    return f'stages.{names.index(name)}{dot}{rest}'

@@ -28,6 +28,7 @@ _EXTRA_KEYS = {
     'load_from_partial',
     'model_wrapper_cfg',
     'runner_type',
+    'stages',
     'sync_bn',
     'tta_model',
     'tta_pipeline',

@@ -13,8 +13,10 @@ from mmengine.registry import DefaultScope
 pytest.importorskip('mmpretrain')
 from mmpretrain.structures import DataSample  # noqa: E402
 
+from mmkd.cli.config import read_config  # noqa: E402
 from mmkd.networks import build_network, load_config  # noqa: E402
 from mmkd.registry import MODELS  # noqa: E402
+from mmkd.stages import read_stages  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'cls_baselines'
@@ -160,6 +162,21 @@ def test_two_phases(method):
         else:
             assert second.load_from == f'{folder}/student.pth'
             assert second.model.type == 'ImageClassifier'
+
+
+@pytest.mark.parametrize('method', FIRST)
+def test_two_phases_are_stages_of_one_config(method):
+    pair = 'wrn_40_2_wrn_16_2'
+    file = FOLDER / f'{method}_{pair}_cifar100.py'
+    first, second = read_stages(read_config(str(file)))
+    alone = config_of(f'{FIRST[method]}_{pair}')
+    assert first.config.to_dict() == alone.to_dict()
+    assert second.uses == {'init'}
+    if method == 'ft':
+        assert second.config.model.losses.ft.paraphraser == 'stage:init'
+    else:
+        assert second.config.load_from == 'stage:init/student.pth'
+    assert second.config.train_cfg.max_epochs == 240
 
 
 QUICK = [f'{name}_wrn_40_2_wrn_16_2' for name in (*WEIGHTS, *FIRST.values())]
