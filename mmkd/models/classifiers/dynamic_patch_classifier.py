@@ -181,9 +181,7 @@ class DynamicPatchClassifier(BaseClassifier):
             data_samples, scores, labels, stages.tolist(), strict=True
         ):
             sample.set_pred_score(score).set_pred_label(label)
-            sample.set_metainfo(
-                dict(exit_stage=stage, macs=costs[stage - 1])
-            )
+            sample.set_metainfo(dict(exit_stage=stage, macs=costs[stage - 1]))
         return data_samples
 
     def costs(self, images: Tensor) -> list[float]:

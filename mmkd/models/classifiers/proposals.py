@@ -77,9 +77,13 @@ def build_selector(selector: Any, network: Any) -> Any:
         config = dict(selector or {})
         config.setdefault('type', 'mmkd.PatchSelector')
         several = str(config['type']).endswith('MultiScalePatchSelector')
-        for key in ('patch_sizes', 'strides') if several else (
-            'patch_size',
-            'stride',
+        for key in (
+            ('patch_sizes', 'strides')
+            if several
+            else (
+                'patch_size',
+                'stride',
+            )
         ):
             if hasattr(backbone, key):
                 config.setdefault(key, getattr(backbone, key))

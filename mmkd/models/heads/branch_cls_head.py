@@ -66,9 +66,7 @@ class BranchClsHead(ClsHead):
                 f'backbone gives {count} maps; set it to the number of '
                 'backbone.out_indices'
             )
-        return [
-            fc(branch) for fc, branch in zip(self.fcs, feats, strict=True)
-        ]
+        return [fc(branch) for fc, branch in zip(self.fcs, feats, strict=True)]
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
         """Return the mean of the branches' logits."""

@@ -1,5 +1,5 @@
-# Fine-tuning on one CPU core: batch 32, 4 epochs.
-max_epochs = 4
+# Fine-tuning on one CPU core: batch 32, 2 epochs.
+max_epochs = 2
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=1e-4),
