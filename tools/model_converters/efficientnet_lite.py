@@ -1,7 +1,8 @@
 """Rename a published EfficientNet-Lite0 for mmkd.EfficientNetLite.
 
     python tools/model_converters/efficientnet_lite.py \\
-        tf_efficientnet_lite0.pth checkpoints/efficientnet_lite0_imagenette.pth \\
+        tf_efficientnet_lite0.pth \\
+        checkpoints/efficientnet_lite0_imagenette.pth \\
         --classes 0 217 482 491 497 566 569 571 574 701
 
 SOURCE has the names of timm's ``tf_efficientnet_lite0``. The result is a
