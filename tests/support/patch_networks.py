@@ -64,8 +64,8 @@ def build(config: dict[str, Any], seed: int = 0) -> Any:
         network = MODELS.build(config)
     for name, value in network.state_dict().items():
         if name.endswith('fc.weight'):
-            value.normal_(std=0.2)
-        if 'running' in name:
+            value.normal_()
+        if 'running_var' in name:
             value.uniform_(0.5, 1.5)
     return network.double().eval()
 
