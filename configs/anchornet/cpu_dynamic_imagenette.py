@@ -26,7 +26,7 @@ model = dict(
     ),
     exit_thresholds=[0.9, 0.9, 0.9, 0.9, 0.9, 0.0],
 )
-test_evaluator = dict(type='mmkd.DynamicAccuracy', topk=(1, 5))
-val_evaluator = test_evaluator
+val_evaluator = dict(_delete_=True, type='mmkd.DynamicAccuracy', topk=(1, 5))
+test_evaluator = val_evaluator
 test_cfg = dict()
 val_cfg = dict()
