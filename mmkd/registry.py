@@ -62,6 +62,23 @@ TASK_MODULES: dict[str, tuple[str, str]] = {
     'STL10': ('mmkd.datasets.stl10', 'mmpretrain'),
     'TinyImageNet': ('mmkd.datasets.tiny_imagenet', 'mmpretrain'),
     'ResNetV1s': ('mmkd.models.backbones.resnet_v1s', 'mmseg'),
+    'DynamicPatchClassifier': (
+        'mmkd.models.classifiers.dynamic_patch_classifier',
+        'mmpretrain',
+    ),
+    'PatchClassifier': (
+        'mmkd.models.classifiers.patch_classifier',
+        'mmpretrain',
+    ),
+    'ResizedClassifier': (
+        'mmkd.models.classifiers.resized_classifier',
+        'mmpretrain',
+    ),
+    'BranchClsHead': ('mmkd.models.heads.branch_cls_head', 'mmpretrain'),
+    'EfficientNetLite': (
+        'mmkd.models.backbones.efficientnet_lite',
+        'mmpretrain',
+    ),
     'SlimEfficientNet': (
         'mmkd.models.backbones.slim_efficientnet',
         'mmpretrain',

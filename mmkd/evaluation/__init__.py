@@ -1,5 +1,6 @@
 """Metrics, and evaluation of frozen networks on other data."""
 
+from mmkd.evaluation.dynamic_accuracy import DynamicAccuracy
 from mmkd.evaluation.features import Features, collect_features
 from mmkd.evaluation.few_shot import FewShotResult, few_shot_eval
 from mmkd.evaluation.jigsaw_accuracy import JigsawAccuracy
@@ -14,6 +15,7 @@ from mmkd.evaluation.peer_metric import PeerMetric
 
 __all__ = [
     'PROTOCOLS',
+    'DynamicAccuracy',
     'Features',
     'FewShotResult',
     'JigsawAccuracy',

@@ -19,7 +19,7 @@ from mmkd.deploy import deployed_network, load_deployed
 from mmkd.networks import build_network, freeze
 from mmkd.utils.modes import evaluating
 
-SPLITS = ('train', 'val', 'test')
+SPLITS = ('train', 'val', 'test', 'holdout')
 #: stands for a checkpoint: weights as they are initialised
 RANDOM = 'random'
 
@@ -100,7 +100,7 @@ def data_loader(
 
     Args:
         config: has ``train_dataloader`` and so on.
-        split: ``'train'``, ``'val'`` or ``'test'``.
+        split: one of `SPLITS`, e.g. ``'test'``.
         pipeline_of: take the transforms of this split instead.
         batch_size: default: that of the loader.
 

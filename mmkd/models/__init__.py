@@ -1,6 +1,7 @@
 """Distillers, losses, heads and networks."""
 
 from mmkd.models.backbones import *  # noqa: F403
+from mmkd.models.classifiers import *  # noqa: F403
 from mmkd.models.cohorts import *  # noqa: F403
 from mmkd.models.compact_model import compact_model  # noqa: F401
 from mmkd.models.distillers import *  # noqa: F403

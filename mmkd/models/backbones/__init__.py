@@ -3,6 +3,7 @@
 Those that need a task repository are not imported here.
 """
 
+from mmkd.models.backbones.anchornet import AnchorNetBackbone
 from mmkd.models.backbones.cifar_backbone import CIFARBackbone
 from mmkd.models.backbones.cifar_densenet import CIFARDenseNet
 from mmkd.models.backbones.cifar_mobilenet_v2 import CIFARMobileNetV2
@@ -16,6 +17,7 @@ from mmkd.models.backbones.multi_branch_hourglass import MultiBranchHourglass
 from mmkd.models.backbones.stacked_hourglass import StackedHourglass
 
 __all__ = [
+    'AnchorNetBackbone',
     'CIFARBackbone',
     'CIFARDenseNet',
     'CIFARMobileNetV2',
