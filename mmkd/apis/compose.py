@@ -64,11 +64,12 @@ def compose(
 
 
 def _describe(named: Named, places: Places) -> str:
-    text = named.given
+    text = named.short
     if places.classes is not None:
-        text += f', {places.classes} {CLASSES[named.task]}'
+        text += f': {places.classes} {CLASSES[named.task]}'
     if named.weights is not None:
-        text += f', weights {named.weights}'
+        published = is_address(named.weights)
+        text += f', {"published" if published else "own"} weights'
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,8 +64,15 @@ class Places:
 
     def strides(self, name: str) -> list[int]:
         """Return the pixels of the image per position of every map."""
-        sizes = self.found[name].sizes
-        return [round(self.image[0] / size[0]) for size in sizes]
+        return [
+            _stride(self.image[0], size[0]) for size in self.found[name].sizes
+        ]
+
+
+def _stride(image: int, size: int) -> int:
+    """Return a stride that gives ``size``, a power of 2 if one does."""
+    power = 2 ** round(math.log2(image / size))
+    return power if math.ceil(image / power) == size else round(image / size)
 
 
 def bare(model: Any) -> Any:
@@ -226,7 +234,7 @@ def _classification(network: Any, calls: list[_Call]) -> Places:
 
 
 def _segmentation(network: Any, calls: list[_Call]) -> Places:
-    head = network.decode_head
+    head: Any = network.decode_head
     head = head[-1] if isinstance(head, nn.ModuleList) else head
     places = Places(head.num_classes, type(head).__name__)
     wanted = getattr(head, 'out_channels', head.num_classes)

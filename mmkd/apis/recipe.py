@@ -114,16 +114,20 @@ def make_recipe(
 def _scale_rate(
     wrapper: dict[str, Any], run: Config, size: int, notes: dict[str, str]
 ) -> None:
-    """Scale the learning rate with the batch size, linearly.
+    """Scale the learning rate with the batch size.
 
-    ``auto_scale_lr.base_batch_size`` says for which one it was chosen.
+    Linearly, for kinds of Adam by the square root;
+    ``auto_scale_lr.base_batch_size`` says for which size it was chosen.
     """
     base = (run.get('auto_scale_lr') or {}).get('base_batch_size')
     optimizer = wrapper.get('optimizer') or {}
     if not base or 'lr' not in optimizer or base == size:
         return
-    lr = float(f'{optimizer["lr"] * size / base:.3g}')
-    notes['lr'] = f'{optimizer["lr"]} for batches of {base}'
+    factor = size / base
+    if 'Adam' in type_name(optimizer.get('type', '')):
+        factor **= 0.5
+    lr = float(f'{optimizer["lr"] * factor:.3g}')
+    notes['lr'] = f'{lr} for batches of {size}, {optimizer["lr"]} of {base}'
     optimizer['lr'] = lr
 
 

@@ -13,6 +13,7 @@ from mmkd.apis.recipe import Recipe
 from mmkd.apis.tasks import SCOPES
 
 _WORKERS = 4
+_FEW = 64  # images that one process reads as fast
 
 
 @dataclass
@@ -86,7 +87,8 @@ def data_block(
     found: dict[str, Any] = dict(root=str(data.root))
     found |= data.settings
     found |= reading.settings
-    found |= dict(workers=_WORKERS, train_pipeline=reading.train)
+    workers = 0 if data.train < _FEW else _WORKERS
+    found |= dict(workers=workers, train_pipeline=reading.train)
     found['train_dataloader'] = train
     if 'val' not in data.datasets:
         return found
@@ -98,7 +100,7 @@ def data_block(
         batch_size=1 if one else recipe.batch_size,
         num_workers=Name('workers'),
         persistent_workers=Name('workers > 0'),
-        sampler=dict(type='DefaultSampler', shuffle=False),
+        sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
         dataset=dict(data.datasets['val'], pipeline=Name('val_pipeline')),
     )
     found['test_dataloader'] = Name('val_dataloader')
