@@ -52,7 +52,7 @@ def _class_of(value: Mapping[str, Any], scope: str | None) -> Any:
         with registry.switch_scope_and_registry(own) as there:
             try:
                 found = there.get(kind)
-            except (KeyError, ImportError):
+            except (KeyError, ImportError, RuntimeError):  # type='', say
                 continue
         if inspect.isclass(found):
             return found

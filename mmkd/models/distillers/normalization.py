@@ -28,8 +28,8 @@ class Renormalize(nn.Module):
 
     def __init__(self, student: nn.Module, teacher: nn.Module) -> None:
         super().__init__()
-        mean_s, std_s, swap_s = _constants(student)
-        mean_t, std_t, swap_t = _constants(teacher)
+        mean_s, std_s, swap_s = pixel_constants(student)
+        mean_t, std_t, swap_t = pixel_constants(teacher)
         self.swap = swap_s != swap_t
         if self.swap:
             mean_s, std_s = mean_s.flip(0), std_s.flip(0)
@@ -53,7 +53,7 @@ class Renormalize(nn.Module):
         return images * self.scale.to(images) + self.shift.to(images)
 
 
-def _constants(
+def pixel_constants(
     preprocessor: nn.Module,
 ) -> tuple[torch.Tensor, torch.Tensor, bool]:
     """Return mean (C,), std (C,) and whether the channels are swapped."""

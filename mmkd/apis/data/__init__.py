@@ -1,0 +1,1 @@
+"""Data sets of the four tasks as folders of the usual layouts."""

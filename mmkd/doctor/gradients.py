@@ -1,0 +1,76 @@
+"""How strong is every loss, beside the student's own?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from mmkd.doctor.finding import Finding
+from mmkd.doctor.patient import Patient
+
+_MOST, _LEAST = 300.0, 1e-5
+_AGAINST = -0.9
+
+
+def check_gradients(patient: Patient) -> Iterator[Finding]:
+    """Compare gradients on the student's weights, in the first batch."""
+    for name, value in patient.losses.items():
+        if not value.isfinite().all():
+            yield Finding(
+                'loss-not-finite',
+                f'{_title(name)} is {float(value.mean())} in the first batch',
+                'lower its weight, or look at what it reads',
+            )
+            return
+    gradients = patient.gradients
+    task: torch.Tensor = sum(  # type: ignore[assignment]
+        gradients[name] for name in patient.task_names
+    )
+    size = float(torch.as_tensor(task).norm())
+    if patient.task_names and size == 0.0:
+        yield Finding(
+            'task-without-gradient',
+            "the student's own losses reach none of its weights",
+            'the student is frozen (frozen_stages, frozen_modules), or its '
+            'loss_weight is 0',
+        )
+        return
+    for name, gradient in gradients.items():
+        if name in patient.task_names or size == 0.0:
+            continue
+        ratio = float(gradient.norm()) / size
+        if ratio == 0.0:
+            yield Finding(
+                'loss-without-gradient',
+                f'{_title(name)} = {float(patient.losses[name]):.3g} moves '
+                'no weight of the student',
+                'its loss_weight is 0, both sides are equal, or it is all '
+                'learnt by its own layers',
+            )
+            continue
+        cosine = float(gradient @ task) / (float(gradient.norm()) * size)
+        if ratio > _MOST:
+            yield Finding(
+                'loss-dominates',
+                f'the gradient of {_title(name)} is {ratio:.0f} times the '
+                "task's",
+                f'lower its loss_weight, by {ratio / 10:.0f} times, say',
+            )
+        elif ratio < _LEAST:
+            yield Finding(
+                'loss-negligible',
+                f"the gradient of {_title(name)} is {ratio:.1g} of the task's",
+                'raise its loss_weight, or leave it out',
+            )
+        if cosine < _AGAINST:
+            yield Finding(
+                'loss-against-task',
+                f"the gradient of {_title(name)} points against the task's "
+                f'(cosine {cosine:.2f})',
+                'look at its sign, at what it taps, and at the teacher',
+            )
+
+
+def _title(name: str) -> str:
+    return name.rpartition('|')[2]

@@ -1,0 +1,201 @@
+"""Which normalisation suits the teacher? Tried, not guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from mmkd.doctor.answers import Answers, ask
+from mmkd.doctor.finding import Finding
+from mmkd.doctor.patient import Patient
+from mmkd.doctor.score import share_right
+from mmkd.models.distillers.normalization import Renormalize, pixel_constants
+from mmkd.models.distillers.teacher import Teacher
+
+_FEWEST = 12
+_SURE = 3.0  # standard errors
+_GAIN = 0.12  # of the loss
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A normalisation: (x - mean) / std of RGB images, or of BGR ones."""
+
+    name: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    swap: bool = False
+    size: float = 1.0
+
+
+KNOWN = (
+    Candidate('ImageNet', (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    Candidate('-1 to 1', (127.5,) * 3, (127.5,) * 3),
+    Candidate('0 to 1', (0.0,) * 3, (255.0,) * 3),
+    Candidate('raw', (0.0,) * 3, (1.0,) * 3),
+    Candidate('mean alone', (123.675, 116.28, 103.53), (1.0,) * 3),
+    Candidate('(x - 127) / 128', (127.0,) * 3, (128.0,) * 3),
+    Candidate('CLIP', (122.771, 116.746, 104.094), (68.501, 66.632, 70.323)),
+    Candidate('(x - 127.5) / 64', (127.5,) * 3, (64.0,) * 3),
+)
+
+
+def check_normalization(patient: Patient) -> Iterator[Finding]:
+    """Show every teacher the images in other ways; keep what it knows best."""
+    for label, teacher in patient.teachers:
+        now = patient.answers[label]
+        count = sum(len(a.loss) for a in now)
+        loss = torch.cat([a.loss for a in now])
+        if count < _FEWEST or not loss.isfinite().all():
+            continue
+        if patient.batches[0].images.shape[1] != 3:
+            continue
+        yield from _try_all(patient, label, teacher, now, loss)
+
+
+def _try_all(
+    patient: Patient,
+    label: str,
+    teacher: Teacher,
+    now: list[Answers],
+    loss: torch.Tensor,
+) -> Iterator[Finding]:
+    own = _own(patient, teacher)
+    swapped = Candidate('', own.mean, own.std, not own.swap)
+    trials = [swapped, *(_with_swap(c, own.swap) for c in KNOWN)]
+    trials += [Candidate('', own.mean, own.std, own.swap, 2.0)]
+    trials += [Candidate('', own.mean, own.std, own.swap, 0.5)]
+    found: list[tuple[float, Candidate, list[Answers]]] = []
+    for candidate in trials:
+        if not patient.has_time:
+            break
+        if _same(candidate, own):
+            continue
+        answers = list(_answers(patient, teacher, candidate))
+        other = torch.cat([a.loss for a in answers])
+        if other.isfinite().all() and _better(loss[: len(other)], other):
+            found.append((float(other.mean()), candidate, answers))
+    if not found:
+        return
+    _, best, answers = min(found, key=lambda entry: entry[0])
+    yield _finding(label, own, best, now, answers)
+
+
+def _with_swap(candidate: Candidate, swap: bool) -> Candidate:
+    mean, std = candidate.mean, candidate.std
+    if not swap:
+        # The order of the images is that of the files, which is BGR; a
+        # teacher of BGR images has its mean in that order, too.
+        mean, std = mean[::-1], std[::-1]
+    return Candidate(candidate.name, mean, std, swap)
+
+
+def _own(patient: Patient, teacher: Teacher) -> Candidate:
+    """Return how the teacher is shown its images now."""
+    network: Any = teacher.network
+    preprocessor: Any = getattr(network, 'data_preprocessor', None)
+    if isinstance(teacher.renormalize, Renormalize):
+        given = pixel_constants(preprocessor)
+    else:
+        given = pixel_constants(patient.distiller.data_preprocessor)
+    mean, std, swap = given
+    return Candidate(
+        '',
+        tuple(mean.expand(3).tolist()),
+        tuple(std.expand(3).tolist()),
+        swap,
+    )
+
+
+def _same(one: Candidate, two: Candidate) -> bool:
+    values = zip(one.mean + one.std, two.mean + two.std, strict=True)
+    return (
+        one.swap == two.swap
+        and one.size == two.size
+        and all(abs(a - b) < 1e-3 for a, b in values)
+    )
+
+
+def _answers(
+    patient: Patient, teacher: Teacher, candidate: Candidate
+) -> Iterator[Answers]:
+    """Return the answers to the images under ``candidate``."""
+    settings: Any = SimpleNamespace(
+        mean=torch.tensor(candidate.mean),
+        std=torch.tensor(candidate.std),
+        channel_conversion=candidate.swap,
+    )
+    renormalize = Renormalize(patient.distiller.data_preprocessor, settings)
+    for batch in patient.batches:
+        images = renormalize.to(batch.images.device)(batch.images)
+        if candidate.size != 1.0:
+            images = functional.interpolate(
+                images,
+                scale_factor=candidate.size,
+                mode='bilinear',
+                align_corners=False,
+            )
+        try:
+            yield ask(
+                teacher.network, patient.cast(teacher, images), batch.samples
+            )
+        except (RuntimeError, ValueError):  # a network of fixed size
+            nothing = torch.full((len(images),), float('nan'))
+            yield Answers(nothing, None, None, None, [])
+            return
+
+
+def _better(now: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether the loss is lower, image by image, by more than chance."""
+    gain = (now - other).double()
+    error = gain.std() / len(gain) ** 0.5
+    return bool(gain.mean() > _SURE * error) and bool(
+        gain.mean() > _GAIN * now.mean()
+    )
+
+
+def _finding(
+    label: str,
+    own: Candidate,
+    best: Candidate,
+    now: list[Answers],
+    answers: list[Answers],
+) -> Finding:
+    before, after = share_right(now), share_right(answers)
+    text = 'its loss against the labels falls from '
+    text += f'{_mean(now):.3g} to {_mean(answers):.3g}'
+    if before is not None and after is not None:
+        text = f'right for {before:.1%}, then for {after:.1%}; {text}'
+    if best.size != 1.0:
+        return Finding(
+            'teacher-resolution',
+            f'the {label} knows images of {best.size:g} times the size '
+            f'better: {text}',
+            'train at the size that the teacher was trained at',
+        )
+    if best.swap != own.swap:
+        return Finding(
+            'teacher-colours-swapped',
+            f'the {label} knows images with red and blue exchanged better: '
+            f'{text}',
+            'change to_rgb (bgr_to_rgb) in the data_preprocessor of its '
+            'config',
+        )
+    mean, std = (list(map(float, v)) for v in (best.mean, best.std))
+    return Finding(
+        'teacher-normalization',
+        f'the {label} is shown images with mean {list(own.mean)} and std '
+        f'{list(own.std)}; with mean {mean} and std {std} ({best.name}) it '
+        f'knows them better: {text}',
+        'give its config data_preprocessor=dict(mean=..., std=...) of its '
+        'own training',
+    )
+
+
+def _mean(answers: list[Answers]) -> float:
+    return float(torch.cat([a.loss for a in answers]).mean())
