@@ -33,6 +33,7 @@ from benchmarks.kills.cases import CASES, clear, shortened  # noqa: E402
 from benchmarks.kills.compare import differences  # noqa: E402
 from benchmarks.kills.process import (  # noqa: E402
     Kill,
+    Moments,
     import_all,
     run_and_kill,
     run_through,
@@ -73,18 +74,24 @@ def kill_and_resume(
     rng = random.Random(f'{seed} {name}')
     found: Result = dict(method=name, config=CASES.get(name, name))
     began = time.monotonic()
+    clear(folder)
+    alone, moments = None, Moments()
     for workers, share in ((0, (kills + 1) // 2), (2, kills // 2)):
         if share == 0:
             continue
-        place = clear(folder / f'workers{workers}')
+        place = folder / f'workers{workers}'
+        place.mkdir()
         configs = {}
         for label, count in (('alone', 0), ('killed', workers)):
             configs[label] = place / f'{label}.py'
-            shortened(
-                found['config'], steps, count, place, mid_epoch=workers > 0
-            ).dump(configs[label])
-        alone, killed = place / 'alone', place / 'killed'
-        moments = run_through(configs['alone'], alone)
+            config = shortened(
+                found['config'], steps, count, folder, mid_epoch=workers > 0
+            )
+            config.dump(configs[label])
+        killed = place / 'killed'
+        if alone is None or config.train_cfg.get('max_epochs'):
+            alone = place / 'alone'  # of iterations, both save alike
+            moments = run_through(configs['alone'], alone)
         done = []
         for step in sorted(rng.choices(range(steps), k=share)):
             kill = Kill(step, in_save=rng.random() < 1 / 3)

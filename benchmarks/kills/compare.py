@@ -34,13 +34,14 @@ def differences(run: Path, other: Path) -> Iterator[str]:
     for name in names[0]:
         one, two = (read_checkpoint(folder / name) for folder in (run, other))
         yield from _differ(one, two, name)
-    one, two = logged(run), logged(other)
-    if one.keys() != two.keys():
-        yield f'logged steps: {sorted(one.keys() ^ two.keys())}'
-    for key in one.keys() & two.keys():
-        for record in two[key]:
-            if repr(record) != repr(one[key][0]):
-                yield f'log of {key}: {one[key][0]}, {record}'
+    first, second = logged(run), logged(other)
+    if first.keys() != second.keys():
+        yield f'logged steps: {sorted(first.keys() ^ second.keys())}'
+    for key in first.keys() & second.keys():
+        wanted = first[key][0]
+        for record in second[key]:
+            if repr(record) != repr(wanted):
+                yield f'log of {key}: {wanted}, {record}'
 
 
 def _checkpoints(folder: Path) -> list[str]:

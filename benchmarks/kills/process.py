@@ -23,7 +23,7 @@ from mmkd.checkpoints.whole import hash_file
 from mmkd.tasks import REPOSITORIES
 
 TRAIN = Path(__file__).resolve().parents[2] / 'tools' / 'train.py'
-LONGEST = 900.0  # seconds that a run may take
+LONGEST = 1800.0  # seconds that a run may take
 
 
 @dataclass

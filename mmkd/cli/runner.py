@@ -24,7 +24,6 @@ from mmkd.cli.quiet import keep_dumps_off_terminal, log_files
 from mmkd.cli.signatures import parameters_of
 from mmkd.cli.swallowed import check_swallowed
 from mmkd.datasets.bad_samples import BadSamplePolicy
-from mmkd.datasets.exact_loader import make_exact
 from mmkd.datasets.named_samples import name_samples
 from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
@@ -101,13 +100,6 @@ class _ToolRunner(Runner):
         if is_exact(self.cfg) and isinstance(loop, dict):
             loop = exact_loop(loop)
         return super().build_train_loop(loop)
-
-    def build_val_loop(self, loop: Any) -> BaseLoop:
-        """Build a loop whose samples are alike in every validation."""
-        built = super().build_val_loop(loop)
-        if is_exact(self.cfg):
-            make_exact(built.dataloader, self.seed or 0, 'val_sample')
-        return built
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build a logger that keeps long dumps for its file."""

@@ -32,7 +32,7 @@ class ExactDataLoader(DataLoader):
     _skipped = 0
     _is_open = False
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Any:
         """Give the batches of the present epoch."""
         return self.batches()
 
@@ -149,6 +149,7 @@ def make_exact(loader: Any, seed: int, stream: str = 'sample') -> Any:
             if kind is DataLoader
             else type(kind.__name__, (ExactDataLoader, kind), {})
         )
-        loader.dataset.__getitems__ = SeededItems(loader.dataset)
+        dataset: Any = loader.dataset
+        dataset.__getitems__ = SeededItems(dataset)
     loader.seed, loader.stream = seed, STREAMS[stream]
     return loader

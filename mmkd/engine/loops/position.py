@@ -54,13 +54,18 @@ def _after(batches: Iterator[Any], skipped: int) -> Iterator[Any]:
             yield batch
 
 
-def is_due(loop: Any, done: int, last: int) -> bool:
-    """Whether a validation follows after ``done`` epochs or iterations."""
-    return (
-        loop.runner.val_loop is not None
-        and done >= loop.val_begin
-        and (done % loop.val_interval == 0 or done == last)
-    )
+def validate_if_due(loop: Any, done: int, last: int) -> None:
+    """Validate after ``done`` epochs or iterations, if it is time.
+
+    Samples are alike in every validation.
+    """
+    loop._decide_current_val_interval()
+    validation = loop.runner.val_loop
+    due = done % loop.val_interval == 0 or done == last
+    if validation is not None and done >= loop.val_begin and due:
+        seed = loop.runner.seed or 0
+        make_exact(validation.dataloader, seed, 'val_sample')
+        validation.run()
 
 
 def set_epoch(loop: BaseLoop, epoch: int) -> None:
@@ -70,6 +75,6 @@ def set_epoch(loop: BaseLoop, epoch: int) -> None:
         getattr(loader, 'sampler', None),
         getattr(getattr(loader, 'batch_sampler', None), 'sampler', None),
     ):
-        if hasattr(sampler, 'set_epoch'):
+        if sampler is not None and hasattr(sampler, 'set_epoch'):
             sampler.set_epoch(epoch)
             return

@@ -10,8 +10,8 @@ from torch import nn
 from mmkd.engine.loops.position import (
     batches_from,
     exact_loader,
-    is_due,
     resume_state,
+    validate_if_due,
 )
 from mmkd.registry import LOOPS
 
@@ -28,6 +28,8 @@ class ResumableEpochBasedTrainLoop(EpochBasedTrainLoop):
 
     The tools of mmkd use it wherever a config asks for the stock loop.
     """
+
+    dataloader: Any
 
     def __init__(
         self, runner: Runner, dataloader: Any, *args: Any, **kwargs: Any
@@ -67,6 +69,4 @@ class ResumableEpochBasedTrainLoop(EpochBasedTrainLoop):
         self._epoch += 1
 
     def _validate(self) -> None:
-        self._decide_current_val_interval()
-        if is_due(self, self._epoch, self._max_epochs):
-            self.runner.val_loop.run()
+        validate_if_due(self, self._epoch, self._max_epochs)

@@ -12,9 +12,9 @@ from torch import nn
 from mmkd.engine.loops.position import (
     batches_from,
     exact_loader,
-    is_due,
     resume_state,
     set_epoch,
+    validate_if_due,
 )
 from mmkd.registry import LOOPS
 
@@ -90,6 +90,4 @@ class ResumableIterBasedTrainLoop(IterBasedTrainLoop):
             epoch, skipped = epoch + 1, 0
 
     def _validate(self) -> None:
-        self._decide_current_val_interval()
-        if is_due(self, self._iter, self._max_iters):
-            self.runner.val_loop.run()
+        validate_if_due(self, self._iter, self._max_iters)
