@@ -18,6 +18,7 @@ from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import BaseLoop
 
 from mmkd.checkpoints.guard import only_plain_data
+from mmkd.cli.peers import describe_lost, is_of_lost_process, tell_others
 from mmkd.cli.quiet import without_advice
 
 USER_ERRORS = (
@@ -47,9 +48,11 @@ def one_line_errors(full: bool = False) -> Iterator[None]:
 
     While a run is set up, every error of the types `USER_ERRORS` counts as
     such; once the loop runs, only those that mmkd raises on purpose and
-    `FloatingPointError`. All others keep their traceback. Meanwhile files
-    are read without running code from them (see `only_plain_data`), and
-    other packages' advice about deprecated code is not shown.
+    `FloatingPointError`. All others keep their traceback. Of several
+    processes the one that fails speaks; the others, whose connection to it
+    breaks, end in silence. Meanwhile files are read without running code
+    from them (see `only_plain_data`), and other packages' advice about
+    deprecated code is not shown.
 
     Args:
         full: keep the traceback of all; the variable ``MMKD_TRACEBACK=1``
@@ -64,9 +67,13 @@ def one_line_errors(full: bool = False) -> Iterator[None]:
     except Exception as error:
         if full:
             raise
-        if not is_user_error(error):
-            raise
-        sys.stderr.write(f'{describe(error)}\n')
+        lost = is_of_lost_process(error)
+        if not lost:
+            tell_others()
+            if not is_user_error(error):
+                raise
+        text = describe_lost() if lost else describe(error)
+        sys.stderr.write(f'{text}\n' if text else '')
         sys.stderr.flush()
         raise SystemExit(EXIT_CODE) from None
     finally:
