@@ -16,7 +16,7 @@ model = dict(
     ),
     patch_net=dict(
         config='mmkd::anchornet/cpu_full_imagenette.py',
-        checkpoint='work_dirs/cpu_patch_imagenette/epoch_2.pth',
+        checkpoint='work_dirs/cpu_patch_imagenette/epoch_1.pth',
     ),
     selector=dict(
         type='mmkd.PatchSelector',
