@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from mmkd.apis.case import Case, examine
 from mmkd.apis.compose import compose
 from mmkd.apis.methods import AUTO
 from mmkd.apis.places import bare
+from mmkd.apis.quiet import quiet
 from mmkd.apis.running import run_config
 from mmkd.checkpoints.address import is_address
 from mmkd.networks import inherit_preprocessor, network_dict
@@ -107,16 +107,5 @@ def rehearse(path: Path, scope: str) -> None:
     if teacher.checkpoint is None or is_address(teacher.checkpoint):
         teacher.config = bare(network_dict(teacher.config, scope))
         teacher.checkpoint = None
-    with DefaultScope.overwrite_default_scope(scope), _quiet():
+    with DefaultScope.overwrite_default_scope(scope), quiet():
         MODELS.build(model)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Leave out what networks log about every initial weight."""
-    before = logging.root.manager.disable
-    logging.disable(logging.INFO)
-    try:
-        yield
-    finally:
-        logging.disable(before)

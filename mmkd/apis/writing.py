@@ -51,10 +51,12 @@ class Written:
             lines += ['', *_comment(heading)]
             lines += [assignment(key, value) for key, value in values.items()]
         lines += ['', '# The distillation.', assignment('model', self.model)]
-        lines.append(
-            "custom_hooks = [dict(type='mmkd.ExportStudentHook')]  "
-            '# student.pth, without mmkd'
-        )
+        lines += [
+            'custom_hooks = [',
+            "    dict(type='mmkd.DoctorHook'),  # looks before the first step",
+            "    dict(type='mmkd.ExportStudentHook'),  # plain student.pth",
+            ']',
+        ]
         return '\n'.join(lines) + '\n'
 
 

@@ -3,7 +3,7 @@
 Each file of checks has functions that take a `Patient` and give findings.
 """
 
-from mmkd.doctor.examine import examine
+from mmkd.doctor.examine import Report, examine
 from mmkd.doctor.finding import Finding
 
-__all__ = ['Finding', 'examine']
+__all__ = ['Finding', 'Report', 'examine']

@@ -31,18 +31,6 @@ class Answers:
     images: torch.Tensor | None
     output: list[torch.Tensor]
 
-    @property
-    def predicted(self) -> torch.Tensor | None:
-        """(P,) the likeliest class."""
-        return None if self.logits is None else self.logits.argmax(1)
-
-    @property
-    def right(self) -> float | None:
-        """The share of right answers, every class of equal weight."""
-        if self.logits is None or self.labels is None:
-            return None
-        return balanced(self.logits.argmax(1), self.labels)
-
 
 def balanced(predicted: torch.Tensor, labels: torch.Tensor) -> float:
     """Return the mean over the classes of the share of right answers."""

@@ -12,6 +12,7 @@ from mmkd.doctor.patient import Patient
 from mmkd.doctor.score import chance, joined
 
 _FEWEST = 12
+_CLEAR = 0.65  # right under the best renumbering
 
 
 def check_classes(patient: Patient) -> Iterator[Finding]:
@@ -30,7 +31,7 @@ def check_classes(patient: Patient) -> Iterator[Finding]:
         if len(predicted.unique()) < 2:
             continue
         renamed, mapping = _best_renumbering(predicted, labels)
-        if renamed < max(2 * right, right + 0.2, chance(answers) + 0.1):
+        if renamed < max(2 * right, right + 0.2, _CLEAR):
             sure = float(logits.softmax(1).amax(1).mean())
             if right <= chance(answers) and sure >= 0.8:
                 yield Finding(
@@ -50,6 +51,7 @@ def check_classes(patient: Patient) -> Iterator[Finding]:
                 f'k{-shift:+d}: right for {right:.0%}, then for '
                 f'{renamed:.0%}',
                 'one of the two counts a background class (reduce_zero_label)',
+                renamed,
             )
             continue
         moved = {a: b for a, b in mapping.items() if a != b}
@@ -60,6 +62,7 @@ def check_classes(patient: Patient) -> Iterator[Finding]:
             f'right for {right:.0%}, renumbered for {renamed:.0%}',
             'use the class names of its training in the same order '
             '(metainfo.classes)',
+            renamed,
         )
 
 

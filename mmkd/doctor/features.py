@@ -9,7 +9,7 @@ import torch
 from mmkd.doctor.finding import Finding
 from mmkd.doctor.patient import Patient
 from mmkd.models.distillers.shrink import as_list
-from mmkd.tasks import class_head
+from mmkd.tasks import class_head, num_classes
 
 _DEAD = 0.9  # share of channels
 _RATIO = 1e4
@@ -17,16 +17,20 @@ _RATIO = 1e4
 
 def check_features(patient: Patient) -> Iterator[Finding]:
     """Look at every tensor that a loss reads."""
+    student = patient.distiller.student
+    classes, dense = num_classes(student), class_head(student)[0] != 'head'
     sizes: dict[str, dict[str, float]] = {}
     for label, tensors in patient.tensors.items():
         for name, value in tensors.items():
-            dense = class_head(patient.distiller.student)[0] != 'head'
             if dense and isinstance(value, torch.Tensor):
                 yield from _check_size(name, label, value)
             for tensor in as_list(value):
                 tensor = tensor.detach().float()
                 where = f'taps.{name} of the {label}'
                 yield from _check(where, tensor)
+                several = tensor.ndim == 2 or dense
+                if several and tensor.shape[1:2] == (classes,):
+                    continue  # an untrained head's are small
                 size = float(tensor.square().mean().sqrt())
                 sizes.setdefault(name, {})[label] = size
     for name, by_label in sizes.items():

@@ -13,13 +13,14 @@ from torch.nn import functional
 from mmkd.doctor.answers import Answers, ask
 from mmkd.doctor.finding import Finding
 from mmkd.doctor.patient import Patient
-from mmkd.doctor.score import share_right
+from mmkd.doctor.score import joined, share_right
 from mmkd.models.distillers.normalization import Renormalize, pixel_constants
 from mmkd.models.distillers.teacher import Teacher
 
 _FEWEST = 12
 _SURE = 3.0  # standard errors
 _GAIN = 0.12  # of the loss
+_GOOD = 0.02  # nothing to gain below this loss
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def check_normalization(patient: Patient) -> Iterator[Finding]:
     for label, teacher in patient.teachers:
         now = patient.answers[label]
         count = sum(len(a.loss) for a in now)
-        loss = torch.cat([a.loss for a in now])
+        loss = _losses(now)
         if count < _FEWEST or not loss.isfinite().all():
             continue
         if patient.batches[0].images.shape[1] != 3:
@@ -77,8 +78,11 @@ def _try_all(
         if _same(candidate, own):
             continue
         answers = list(_answers(patient, teacher, candidate))
-        other = torch.cat([a.loss for a in answers])
-        if other.isfinite().all() and _better(loss[: len(other)], other):
+        other = _losses(answers)
+        if len(other) < len(loss) or not other.isfinite().all():
+            continue
+        fewer = (share_right(answers) or 0.0) < (share_right(now) or 0.0)
+        if _better(loss, other) and not fewer:
             found.append((float(other.mean()), candidate, answers))
     if not found:
         return
@@ -154,8 +158,10 @@ def _better(now: torch.Tensor, other: torch.Tensor) -> bool:
     """Whether the loss is lower, image by image, by more than chance."""
     gain = (now - other).double()
     error = gain.std() / len(gain) ** 0.5
-    return bool(gain.mean() > _SURE * error) and bool(
-        gain.mean() > _GAIN * now.mean()
+    return (
+        bool(gain.mean() > _SURE * error)
+        and bool(gain.mean() > _GAIN * now.mean())
+        and bool(now.mean() > _GOOD)
     )
 
 
@@ -168,7 +174,7 @@ def _finding(
 ) -> Finding:
     before, after = share_right(now), share_right(answers)
     text = 'its loss against the labels falls from '
-    text += f'{_mean(now):.3g} to {_mean(answers):.3g}'
+    text += f'{_losses(now).mean():.3g} to {_losses(answers).mean():.3g}'
     if before is not None and after is not None:
         text = f'right for {before:.1%}, then for {after:.1%}; {text}'
     if best.size != 1.0:
@@ -177,6 +183,7 @@ def _finding(
             f'the {label} knows images of {best.size:g} times the size '
             f'better: {text}',
             'train at the size that the teacher was trained at',
+            after,
         )
     if best.swap != own.swap:
         return Finding(
@@ -185,6 +192,7 @@ def _finding(
             f'{text}',
             'change to_rgb (bgr_to_rgb) in the data_preprocessor of its '
             'config',
+            after,
         )
     mean, std = (list(map(float, v)) for v in (best.mean, best.std))
     return Finding(
@@ -194,8 +202,31 @@ def _finding(
         f'knows them better: {text}',
         'give its config data_preprocessor=dict(mean=..., std=...) of its '
         'own training',
+        after,
     )
 
 
-def _mean(answers: list[Answers]) -> float:
-    return float(torch.cat([a.loss for a in answers]).mean())
+def _losses(answers: list[Answers]) -> torch.Tensor:
+    """Return the loss of every image.
+
+    For classes, at the temperature that suits the teacher best: images of
+    more contrast alone make it surer, not better.
+    """
+    own = torch.cat([a.loss for a in answers])
+    logits, labels = joined(answers)
+    if not len(labels) or not logits.isfinite().all():
+        return own
+    trials = [
+        functional.cross_entropy(logits / 2.0**power, labels, reduction='none')
+        for power in range(-20, 16)
+    ]
+    best = min(trials, key=lambda losses: float(losses.mean()))
+    first, parts = 0, []
+    for one in answers:
+        if one.images is not None:
+            parts.append(one.images + first)
+        first += len(one.loss)
+    images = torch.cat(parts)
+    total = torch.zeros(first, device=best.device)
+    count = total.index_add(0, images, torch.ones_like(best))
+    return total.index_add(0, images, best) / count.clamp(min=1)

@@ -146,7 +146,10 @@ PAIRS = dict(
             'rtmdet/rtmdet_tiny_8xb32-300e_coco',
             'retinanet/retinanet_r50_fpn_1x_coco',
         ),
-        ('ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco', 'gfl/gfl_r50_fpn_1x_coco'),
+        (
+            'ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco',
+            'gfl/gfl_r50_fpn_1x_coco',
+        ),
         (
             'centernet/centernet_r18_8xb16-crop512-140e_coco',
             'faster_rcnn/faster-rcnn_r50_fpn_1x_coco',
