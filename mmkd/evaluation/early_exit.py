@@ -81,8 +81,8 @@ def exit_stages(
             f'thresholds: {len(thresholds)} for {confidence.shape[1]} '
             'stages; give one for each (the last is never asked)'
         )
-    limits = np.asarray(thresholds, np.float64)
-    leaves = confidence.astype(np.float64) > limits
+    # in the precision of the confidences, as the cascade compares
+    leaves = confidence > np.asarray(thresholds, confidence.dtype)
     leaves[:, -1] = True
     return leaves.argmax(1)
 

@@ -83,7 +83,7 @@ def explain(cascade: Any, image: Tensor) -> Explanation:
         confidences=total.softmax(-1).amax(-1).cpu().numpy(),
         proposed=proposed,
         evidence=evidence.double().cpu().numpy(),
-        bias=0.0 if bias is None else float(bias[proposed]),
+        bias=0.0 if bias is None else float(bias[proposed].detach()),
     )
 
 

@@ -77,7 +77,7 @@ class AnchorBlock(nn.Module):
         )
         self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(out_channels)
-        self.act = nn.SiLU()
+        self.act = nn.SiLU(inplace=True)
         self.skips = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:

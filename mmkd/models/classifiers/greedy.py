@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from mmkd.models.classifiers.patch_geometry import box_iou
 
+# candidates; 32 MiB
+LARGEST_TABLE = 2048
+
 
 def select_greedily(
     scores: Tensor,
-    candidates: Tensor,
+    overlaps: Callable[[Tensor], Tensor],
     thresholds: Sequence[float],
     always: int | None = None,
 ) -> tuple[Tensor, Tensor]:
@@ -27,47 +30,63 @@ def select_greedily(
     There is no loop over images and nothing is read back from the device.
 
     Args:
-        scores: of the candidates.
-        candidates: their windows.
+        scores: of the candidates, finite.
+        overlaps: indices (N, 1) to their IoU with all candidates (N, R).
         thresholds: largest allowed IoU, in the order of acceptance.
         always: a candidate that is accepted whenever it is visited, as the
             upper left cell is in the authors' program.
 
     Shape:
         scores: (N, R), R at least K.
-        candidates: (R, 4), y1, x1, y2, x2.
         returns: indices (N, K), int64; valid (N, K), bool.
     """
-    count, total = scores.shape
-    order = scores.argsort(dim=1, descending=True, stable=True)
-    rank = torch.empty_like(order)
-    places = torch.arange(total, device=scores.device).expand_as(order)
-    rank.scatter_(1, order, places)
-
-    chosen = [order[:, :1]]
-    valid = [torch.ones_like(chosen[0], dtype=torch.bool)]
-    last = torch.zeros_like(chosen[0])  # rank of the last accepted one
-    free = rank > 0
-    overlap = box_iou(candidates, candidates[chosen[0]])
+    places = torch.arange(scores.shape[1], device=scores.device)
+    nothing = float('-inf')
+    index = scores.argmax(1, keepdim=True)
+    chosen, valid = [index], [torch.ones_like(index, dtype=torch.bool)]
+    left = places != index  # not chosen
+    ahead = left  # not visited
+    overlap = overlaps(index)
     for threshold in thresholds:
+        last = scores.gather(1, index)
+        ahead = ahead & (
+            (scores < last) | ((scores == last) & (places > index))
+        )
         fits = overlap <= threshold
         if always is not None:
             fits[:, always] = True
-        fits &= free & (rank > last)
-        nearest = rank.masked_fill(~fits, total).amin(1, keepdim=True)
-        found = nearest < total
-        spare = rank.masked_fill(~free, total).amin(1, keepdim=True)
-        place = torch.where(found, nearest, spare)
+        fits &= ahead
+        found = fits.any(1, keepdim=True)
+        nearest = scores.masked_fill(~fits, nothing).argmax(1, keepdim=True)
+        spare = scores.masked_fill(~left, nothing).argmax(1, keepdim=True)
+        index = torch.where(found, nearest, spare)
+        left = left & (places != index)
         # once the ranking is at its end, it stays there
-        last = torch.where(found, nearest, total)
-        index = order.gather(1, place)
-        free = free & (rank != place)
-        overlap = torch.maximum(
-            overlap, box_iou(candidates, candidates[index])
-        )
+        ahead = ahead & found
+        overlap = torch.maximum(overlap, overlaps(index))
         chosen.append(index)
         valid.append(found)
     return torch.cat(chosen, 1), torch.cat(valid, 1)
+
+
+class Overlaps:
+    """IoU of candidates with all candidates; small tables are kept.
+
+    Args:
+        candidates: (R, 4), y1, x1, y2, x2.
+    """
+
+    def __init__(self, candidates: Tensor) -> None:
+        self.candidates = candidates
+        self.table: Tensor | None = None
+        if len(candidates) <= LARGEST_TABLE:
+            self.table = box_iou(candidates[:, None], candidates)
+
+    def __call__(self, index: Tensor) -> Tensor:
+        """Return the IoU (N, R) of the candidates (N, 1)."""
+        if self.table is not None:
+            return self.table[index[:, 0]]
+        return box_iou(self.candidates, self.candidates[index])
 
 
 def check_choice(

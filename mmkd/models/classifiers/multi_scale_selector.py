@@ -8,7 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from mmkd.models.classifiers.activation import standardize
-from mmkd.models.classifiers.greedy import check_choice, select_greedily
+from mmkd.models.classifiers.greedy import (
+    Overlaps,
+    check_choice,
+    select_greedily,
+)
 from mmkd.models.classifiers.patch_geometry import grid_boxes, resize_windows
 from mmkd.models.classifiers.patch_selector import check_maps
 from mmkd.registry import MODELS
@@ -94,7 +98,7 @@ class MultiScalePatchSelector(nn.Module):
             ]
         )
         index, valid = select_greedily(
-            scores.detach(), candidates, self.iou_thresholds
+            scores.detach(), Overlaps(candidates), self.iou_thresholds
         )
         return candidates[index], valid
 

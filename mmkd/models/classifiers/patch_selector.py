@@ -7,7 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mmkd.models.classifiers.greedy import check_choice, select_greedily
+from mmkd.models.classifiers.greedy import (
+    Overlaps,
+    check_choice,
+    select_greedily,
+)
 from mmkd.models.classifiers.patch_geometry import crop_windows, grid_boxes
 from mmkd.registry import MODELS
 
@@ -67,6 +71,8 @@ class PatchSelector(nn.Module):
         self.patch_size = patch_size
         self.stride = stride
         self.check_finite = check_finite
+        self._kept: tuple[tuple[int, int, torch.device], Overlaps] | None
+        self._kept = None
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Return the chosen windows of each map."""
@@ -78,16 +84,24 @@ class PatchSelector(nn.Module):
                 f'{rows}x{columns} have {rows * columns} windows; lower '
                 '`num_patches` or enlarge the images'
             )
-        candidates = grid_boxes(
-            (rows, columns), self.patch_size, self.stride, maps.device
-        )
+        overlaps = self._overlaps(rows, columns, maps.device)
         index, valid = select_greedily(
             maps.detach().flatten(1),
-            candidates,
+            overlaps,
             self.iou_thresholds,
             0 if self.accept_top_left else None,
         )
-        return candidates[index], valid
+        return overlaps.candidates[index], valid
+
+    def _overlaps(
+        self, rows: int, columns: int, device: torch.device
+    ) -> Overlaps:
+        """Return the windows of a grid; those of the last one are kept."""
+        key = rows, columns, device
+        if self._kept is None or self._kept[0] != key:
+            boxes = grid_boxes(key[:2], self.patch_size, self.stride, device)
+            self._kept = key, Overlaps(boxes)
+        return self._kept[1]
 
     def crop(
         self, images: Tensor, boxes: Tensor, rows: Tensor | None = None
