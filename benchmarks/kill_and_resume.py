@@ -52,6 +52,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--steps', type=int, default=16, help='of a run')
     parser.add_argument('--seed', type=int, default=0, help='of the moments')
     parser.add_argument('--json', metavar='FILE', help='add the results to')
+    parser.add_argument(
+        '--table', action='store_true', help='print that file as a table'
+    )
     parser.add_argument('--folder', help='keep the runs here')
     return parser.parse_args(argv)
 
@@ -123,11 +126,34 @@ def describe(result: Result) -> str:
     return f'{result["method"]}: {text}'
 
 
+def table(results: Sequence[Result]) -> str:
+    """Return the results as a table in Markdown."""
+    lines = [
+        '| method | config | kills, no workers | kills, 2 workers | equal |',
+        '| --- | --- | --- | --- | --- |',
+    ]
+    for result in results:
+        cells = []
+        for key in ('workers0', 'workers2'):
+            part = result.get(key, dict(kills=0, in_saves=0))
+            cells.append(f'{part["kills"]} ({part["in_saves"]})')
+        equal = 'yes' if is_exact(result) else 'NO'
+        name, config = result['method'], result.get('config', '')
+        lines.append(
+            f'| {name} | `{config}` | {cells[0]} | {cells[1]} | {equal} |'
+        )
+    return '\n'.join(lines)
+
+
 def main(argv: Sequence[str] | None = None) -> list[Result]:
     args = parse_args(argv)
+    results: list[Result] = []
+    if args.table:
+        results = json.loads(Path(args.json).read_text())
+        print(table(results))
+        return results
     torch.set_num_threads(1)
     import_all()
-    results: list[Result] = []
     with tempfile.TemporaryDirectory() as temporary:
         for name in args.methods or CASES:
             label = ''.join(c if c.isalnum() else '_' for c in name)

@@ -102,6 +102,8 @@ def test_report():
     assert benchmark.is_exact(result)
     line = benchmark.describe(result)
     assert '3 kills (1 in saves), 2 workers: equal' in line
+    rows = benchmark.table([result]).splitlines()
+    assert rows[2] == '| MCL | `` | 3 (1) | 3 (1) | yes |'
     result['workers2']['differences'] = ['iter_1.pth: weight']
     assert not benchmark.is_exact(result)
     assert 'DIFFERENT; iter_1.pth: weight' in benchmark.describe(result)

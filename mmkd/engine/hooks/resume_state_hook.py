@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from numbers import Real
 from operator import attrgetter
 from typing import Any
 
@@ -90,7 +91,7 @@ class ResumeStateHook(Hook):
             state['metrics'] = {
                 key: float(value)
                 for key, value in metrics.items()
-                if isinstance(value, int | float)
+                if isinstance(value, Real)
             }
         if self._position is not None:
             epoch, batches = self._position

@@ -35,7 +35,8 @@ def exact_loop(config: Mapping[str, Any]) -> dict[str, Any]:
     kind = LOOPS.get(asked) if isinstance(asked, str) else asked
     if kind in _EXACT:
         return dict(config, type=_EXACT[kind])
-    if kind not in _EXACT.values():
+    ours = tuple(_EXACT.values())
+    if not (isinstance(kind, type) and issubclass(kind, ours)):
         print_log(
             f'train_cfg.type={asked}: whether this loop resumes exactly is '
             'its own affair (exact_resume=False hides this line); the loops '
