@@ -16,6 +16,7 @@ from mmengine import registry
 from mmkd.cli.keys import RUN_KEYS
 from tests.support.fault_bases import BASES, base
 from tests.support.fault_cases import BY_HAND, DROP
+from tests.support.fault_cases_of_methods import OF_METHODS
 
 _ROOTS = [
     value
@@ -66,7 +67,7 @@ def all_faults(folder: Path, thin: bool = True) -> list[Fault]:
         for kind, faults in by_kind.items()
         for fault in faults[:: THIN[kind] if thin else 1]
     ]
-    for name, title, path, value, names in BY_HAND:
+    for name, title, path, value, names in [*BY_HAND, *OF_METHODS]:
         config = base(name, folder)
         if callable(value) and value is not DROP:
             value = value(folder)
