@@ -16,7 +16,7 @@ def _of(name: str, kind: str, cases: dict[str, Any]) -> None:
 
 _of('lmcl', 'kind', {
     'model.exchange.matching': 'LayerMatchingNetwork',
-    'model.aux_heads.refined.stage_depths': 7,
+    'model.aux_heads.refined.stage_depths': 'fulll',
     'model.exchange.loss.vcl_weight': 'much',
 })  # fmt: skip
 _of('lmcl', 'range', {

@@ -137,8 +137,10 @@ def misspelt(name: str, folder: Path, seen: set[Any]) -> Iterator[Fault]:
 
 # A training reads these; other names are variables of the config.
 _READ = {key for key in RUN_KEYS if not key.startswith(('test_', 'tta_'))}
+_READ -= {'model_wrapper_cfg'}  # read by several processes only
 # What configs name as they like, or what mmengine reads only elsewhere.
-_FREE = {'_scope_', 'work_dir', 'type'}
+# mmdetection's "debug" is read nowhere.
+_FREE = {'_scope_', 'work_dir', 'type', 'debug'}
 _NAMES = {
     'aux_heads', 'custom_keys', 'default_hooks', 'dist_cfg', 'followers',
     'losses', 'meta_keys', 'metainfo', 'nms', 'taps', 'visualizer',

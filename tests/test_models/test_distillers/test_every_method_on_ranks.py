@@ -40,6 +40,10 @@ KINDS = {
     'CWD, segmentation': ALIKE,
     'DSD, segmentation': GROUPS,
     'AT, segmentation': GROUPS,
+    'FITNET, segmentation': GROUPS,
+    'MCL': GROUPS,
+    'L-MCL': GROUPS,
+    'MCL-OKD': ALIKE,
 }
 #: kept in float32, with a tolerance: boxes are
 FLOAT32 = ('FitNet, detection', 'PKD, detection')
