@@ -29,6 +29,10 @@ _TWINS = (
     'detection baseline',
 )  # fmt: skip
 METHODS = tuple(name for name in CASES if name not in _TWINS)
+#: FT asks for a file of its first stage; here that stage is taken
+_OTHERS = {
+    'FT, CRD benchmark': 'cls_baselines/ft_init_resnet56_resnet20_cifar100'
+}
 
 
 #: of norms in groups; a batch, and its parts, are multiples
@@ -50,7 +54,8 @@ def toy_config(name: str, folder: Path, steps: int = 20) -> Config:
         folder: of the run.
         steps: how long; a multiple of 4.
     """
-    config = shortened(CASES[name], steps, 0, folder, mid_epoch=False)
+    path = _OTHERS.get(name, CASES[name])
+    config = shortened(path, steps, 0, folder, mid_epoch=False)
     data = config.train_dataloader.dataset
     for part in _typed(config.model):
         if 'num_samples' in part and part.type.endswith('Loss'):
@@ -63,7 +68,7 @@ def toy_config(name: str, folder: Path, steps: int = 20) -> Config:
             config[f'{part}_{key}'] = None
     config.work_dir = str(folder / 'run')
     config.log_level = 'ERROR'
-    config.experiment_name = f'{CASES[name].replace("/", "_")}_{id(config)}'
+    config.experiment_name = f'{path.replace("/", "_")}_{id(config)}'
     hooks = config.default_hooks
     hooks.checkpoint = dict(type='CheckpointHook', interval=10**9)
     config.custom_hooks = [

@@ -34,6 +34,17 @@ def check_numbers(owner: str, **settings: Any) -> None:
             )
 
 
+def check_flags(owner: str, **settings: Any) -> None:
+    """Refuse settings that are neither True nor False: "no" would be true.
+
+    Raises:
+        TypeError: names the first.
+    """
+    for key, value in settings.items():
+        if not isinstance(value, bool):
+            raise TypeError(f'{owner}: {key}={value!r}: set True or False')
+
+
 def require_dict(key: str, value: Any, example: str) -> None:
     """Refuse what is no dict.
 

@@ -73,9 +73,5 @@ _of('skd', 'range', {
     'model.losses.adv.mode': 'hing',
     'model.losses.pairwise.pool_kernel': 0,
 })  # fmt: skip
-_of('skd', 'missing', {
-    'optim_wrapper': dict(
-        type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)
-    ),
-})  # fmt: skip
+_of('skd', 'kind', {'optim_wrapper.discriminator': 'Adam'})
 _of('pkd', 'shape', {'model.taps.pyramid': 'neck[{0,1,2,9}]'})

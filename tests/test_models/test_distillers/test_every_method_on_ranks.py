@@ -44,6 +44,14 @@ KINDS = {
     'MCL': GROUPS,
     'L-MCL': GROUPS,
     'MCL-OKD': ALIKE,
+    'SP, CRD benchmark': GROUPS,
+    'CC, CRD benchmark': GROUPS,
+    'RKD, CRD benchmark': GROUPS,
+    'PKT, CRD benchmark': GROUPS,
+    'CRD, CRD benchmark': ALIKE,
+    'SSKD, CRD benchmark': GROUPS,
+    'FitNet, detection': GROUPS,
+    'PKD, detection': GROUPS,
 }
 #: kept in float32, with a tolerance: boxes are
 FLOAT32 = ('FitNet, detection', 'PKD, detection')
