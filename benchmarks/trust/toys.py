@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
+from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
 from benchmarks.kills.cases import CASES, shortened
+from mmkd.cli.config import read_config
 from mmkd.cli.runner import build_runner
 from mmkd.engine.hooks import DatasetLabelsHook
 
@@ -28,6 +29,14 @@ _TWINS = (
     'detection baseline',
 )  # fmt: skip
 METHODS = tuple(name for name in CASES if name not in _TWINS)
+#: FT asks for a file of its first stage; here that stage is taken
+_OTHERS = {
+    'FT, CRD benchmark': 'cls_baselines/ft_init_resnet56_resnet20_cifar100'
+}
+
+
+#: of norms in groups; a batch, and its parts, are multiples
+GROUP = 2
 
 
 def seed_all(seed: int) -> None:
@@ -45,13 +54,21 @@ def toy_config(name: str, folder: Path, steps: int = 20) -> Config:
         folder: of the run.
         steps: how long; a multiple of 4.
     """
-    config = shortened(CASES[name], steps, 0, folder, mid_epoch=False)
+    path = _OTHERS.get(name, CASES[name])
+    config = shortened(path, steps, 0, folder, mid_epoch=False)
+    data = config.train_dataloader.dataset
+    for part in _typed(config.model):
+        if 'num_samples' in part and part.type.endswith('Loss'):
+            part.num_samples = data.get('num_samples') or data.indices
+        if part.type.endswith('GroupedBatchNorm'):
+            part.group_size = GROUP
+    _give_heads(config.model.get('teacher'))
     for part in ('val', 'test'):
         for key in ('cfg', 'dataloader', 'evaluator'):
             config[f'{part}_{key}'] = None
     config.work_dir = str(folder / 'run')
     config.log_level = 'ERROR'
-    config.experiment_name = f'{CASES[name].replace("/", "_")}_{id(config)}'
+    config.experiment_name = f'{path.replace("/", "_")}_{id(config)}'
     hooks = config.default_hooks
     hooks.checkpoint = dict(type='CheckpointHook', interval=10**9)
     config.custom_hooks = [
@@ -61,6 +78,29 @@ def toy_config(name: str, folder: Path, steps: int = 20) -> Config:
         and 'BestPeer' not in hook['type']
     ]
     return config
+
+
+def _typed(value: Any) -> Iterator[Any]:
+    """Yield all dicts with a type."""
+    if isinstance(value, dict):
+        if isinstance(value.get('type'), str):
+            yield value
+        for inner in value.values():
+            yield from _typed(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _typed(inner)
+
+
+def _give_heads(teacher: Any) -> None:
+    """Write weights of auxiliary heads too, of a teacher that has some."""
+    if not isinstance(teacher, dict) or not teacher.get('config'):
+        return
+    model = read_config(teacher['config']).model
+    if model.type.endswith('Distiller'):
+        seed_all(0)
+        state = MODELS.build(model).state_dict()
+        torch.save(dict(state_dict=state), teacher['checkpoint'])
 
 
 @dataclass

@@ -20,6 +20,31 @@ def check_positive(owner: str, example: float, **settings: float) -> None:
             )
 
 
+def check_numbers(owner: str, **settings: Any) -> None:
+    """Refuse settings that are no numbers.
+
+    Raises:
+        TypeError: names the first.
+    """
+    for key, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(
+                f'{owner}: {key}={value!r} is of the kind '
+                f'{type(value).__name__}: set a number'
+            )
+
+
+def check_flags(owner: str, **settings: Any) -> None:
+    """Refuse settings that are neither True nor False: "no" would be true.
+
+    Raises:
+        TypeError: names the first.
+    """
+    for key, value in settings.items():
+        if not isinstance(value, bool):
+            raise TypeError(f'{owner}: {key}={value!r}: set True or False')
+
+
 def require_dict(key: str, value: Any, example: str) -> None:
     """Refuse what is no dict.
 

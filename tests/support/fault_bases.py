@@ -241,9 +241,21 @@ def of_file(name: str) -> Callable[[Path], Any]:
     def load(folder: Path) -> Any:
         config = Config.fromfile(CONFIGS / name).to_dict()
         config['log_level'] = 'ERROR'
+        if 'teacher' in config['model']:
+            _give_weights(config['model']['teacher'], folder)
         return config
 
     return load
+
+
+def _give_weights(teacher: dict[str, Any], folder: Path) -> None:
+    """Let a teacher have random weights, written into ``folder``."""
+    path = folder / f'{Path(teacher["config"]).stem}.pth'
+    if not path.is_file():
+        torch.manual_seed(0)
+        network = build_network(teacher['config'])
+        torch.save(dict(state_dict=network.state_dict()), path)
+    teacher['checkpoint'] = str(path)
 
 
 BASES: dict[str, Callable[[Path], Any]] = dict(
@@ -267,6 +279,14 @@ BASES: dict[str, Callable[[Path], Any]] = dict(
     cl_ilr=of_file('cl_ilr/toy_cl_ilr.py'),
     ffl=of_file('ffl/toy_ffl.py'),
     afd=of_file('afd/toy_afd.py'),
+    lmcl=of_file('lmcl/toy_lmcl_x2.py'),
+    mcl_okd=of_file('mcl_okd/toy_mcl_okd.py'),
+    moco=of_file('mcl_moco/toy_mcl_moco_x2.py'),
+    pcl=of_file('pcl/toy_pcl.py'),
+    oem=of_file('oem/toy_oem.py'),
+    okdhp=of_file('okdhp/toy_okdhp.py'),
+    skd=of_file('seg_baselines/toy_skd.py'),
+    pkd=of_file('detection/toy_pkd_retinanet.py'),
 )
 
 

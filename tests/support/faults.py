@@ -16,6 +16,7 @@ from mmengine import registry
 from mmkd.cli.keys import RUN_KEYS
 from tests.support.fault_bases import BASES, base
 from tests.support.fault_cases import BY_HAND, DROP
+from tests.support.fault_cases_of_methods import OF_METHODS
 
 _ROOTS = [
     value
@@ -66,7 +67,7 @@ def all_faults(folder: Path, thin: bool = True) -> list[Fault]:
         for kind, faults in by_kind.items()
         for fault in faults[:: THIN[kind] if thin else 1]
     ]
-    for name, title, path, value, names in BY_HAND:
+    for name, title, path, value, names in [*BY_HAND, *OF_METHODS]:
         config = base(name, folder)
         if callable(value) and value is not DROP:
             value = value(folder)
@@ -136,8 +137,10 @@ def misspelt(name: str, folder: Path, seen: set[Any]) -> Iterator[Fault]:
 
 # A training reads these; other names are variables of the config.
 _READ = {key for key in RUN_KEYS if not key.startswith(('test_', 'tta_'))}
+_READ -= {'model_wrapper_cfg'}  # read by several processes only
 # What configs name as they like, or what mmengine reads only elsewhere.
-_FREE = {'_scope_', 'work_dir', 'type'}
+# mmdetection's "debug" is read nowhere.
+_FREE = {'_scope_', 'work_dir', 'type', 'debug'}
 _NAMES = {
     'aux_heads', 'custom_keys', 'default_hooks', 'dist_cfg', 'followers',
     'losses', 'meta_keys', 'metainfo', 'nms', 'taps', 'visualizer',

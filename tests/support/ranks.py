@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from mmengine.model import MMDistributedDataParallel
-from mmengine.optim import OptimWrapper
+from mmengine.optim import build_optim_wrapper
 from torch import distributed, nn
 
 from benchmarks.trust.toys import Toy, part_of, seed_all, set_norms_apart
@@ -109,7 +109,7 @@ def prepared(toy: Toy, double: bool) -> list[Any]:
 
 def steps_of(
     toy: Toy, batches: list[Any], shares: list[list[tuple[int, int]]],
-    rank: int, world: int, accumulate: int = 1, context: Any = None,
+    rank: int, world: int, accumulate: int = 1, kind: str = 'OptimWrapper',
 ) -> dict[str, Any]:  # fmt: skip
     """Take a step on each share of the batches.
 
@@ -119,10 +119,10 @@ def steps_of(
         shares: for each rank the parts of a batch, one step each.
         rank, world: of this process.
         accumulate: so many parts make an optimizer's step.
-        context: of mixed precision, around a step.
+        kind: of the optimizer's wrapper.
     """
     model = distiller = toy.model
-    optimizer = _plain_sgd(distiller, accumulate)
+    optimizer = _plain_sgd(distiller, accumulate, kind)
     if rank:  # the wrapper must make the ranks agree
         with torch.no_grad():
             for value in distiller.parameters():
@@ -155,10 +155,10 @@ def steps_of(
     return dict(state=distiller.state_dict(), logs=logs, gradients=gradients)
 
 
-def _plain_sgd(model: Any, accumulate: int) -> Any:
+def _plain_sgd(model: Any, accumulate: int, kind: str) -> Any:
     """SGD for every phase: nothing that divides by a gradient's size."""
     sgd = dict(
-        type='OptimWrapper',
+        type=kind,
         optimizer=dict(type='SGD', lr=0.01),
         accumulative_counts=accumulate,
     )
@@ -168,7 +168,4 @@ def _plain_sgd(model: Any, accumulate: int) -> Any:
         return PhasedOptimWrapperConstructor(
             {name: copy.deepcopy(sgd) for name in names}
         )(model)
-    return OptimWrapper(
-        torch.optim.SGD(model.parameters(), lr=0.01),
-        accumulative_counts=accumulate,
-    )
+    return build_optim_wrapper(model, sgd)

@@ -11,15 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (
-    'cohorts',
-    'exchanges',
-    'heads',
-    'losses',
-    'memory',
-    'necks',
-    'views',
-)
 MAKERS = {
     'arange', 'empty', 'eye', 'full', 'linspace', 'normal', 'ones', 'rand',
     'randint', 'randn', 'randperm', 'tensor', 'zeros',
@@ -29,6 +20,12 @@ WAITS = {'cpu', 'item', 'numpy', 'tolist'}
 BUILDING = {'', '__init__', '__post_init__'}
 #: file -> functions that may, and why
 MAY_MAKE = {
+    'distillers/batch.py': {'hard_loss'},  # the rehearsal's, on the CPU
+    'distillers/deployment.py': {'set_deploy'},  # a buffer
+    'distillers/exchange_parts.py': {'losses'},  # the ramp, logged only
+    'distillers/normalization.py': {'_constants'},  # before training
+    'distillers/sample_index.py': {'__call__', 'read'},  # moved by the batch
+    'distillers/shrink.py': {'__call__'},  # the rehearsal's, on the CPU
     'exchanges/knowledge_collaboration_exchange.py': {'setup'},  # buffers
     'losses/adversarial_loss.py': {'_penalty'},  # drawn on the CPU, moved
     'memory/class_queue.py': {'random_queue'},  # buffers
@@ -36,6 +33,15 @@ MAY_MAKE = {
 }
 MAY_WAIT = {
     'cohorts/build.py': {'_settings'},  # before training
+    'distillers/finite.py': {'check_losses'},  # once per step, and only there
+    'distillers/normalization.py': {'_constants'},
+    'distillers/sample_index.py': {'_identity'},  # labels on the CPU only
+    'pretrainers/jigsaw_heatmap.py': {
+        'encode',
+        '_stamped',
+        'decode_slots',
+        '_best_permutations',
+    },
     'heads/jigsaw_heatmap_head.py': {'predict'},
     'losses/label_maps.py': {'class_labels'},  # in an error message
     'memory/class_selection.py': {'_given'},  # draws that a test gives
@@ -77,7 +83,7 @@ def told(path: Path, makes: set[str], waits: set[str]) -> list[str]:
 def test_steps_name_their_device_and_do_not_wait() -> None:
     models = ROOT / 'mmkd' / 'models'
     found = []
-    for path in sorted(p for f in FOLDERS for p in (models / f).rglob('*.py')):
+    for path in sorted(models.rglob('*.py')):
         key = path.relative_to(models).as_posix()
         found += told(path, MAY_MAKE.get(key, set()), MAY_WAIT.get(key, set()))
     assert found == []

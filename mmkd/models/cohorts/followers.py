@@ -12,6 +12,8 @@ import torch
 from mmengine.logging import MessageHub
 from torch import nn
 
+from mmkd.utils.settings import check_flags
+
 BUFFERS = ('copy', 'own')
 
 
@@ -52,6 +54,7 @@ class Followers(nn.Module):
         buffers: str = 'copy',
     ) -> None:
         super().__init__()
+        check_flags('followers', warmup=warmup)
         for name, value in dict(
             momentum=momentum, final_momentum=final_momentum
         ).items():

@@ -27,8 +27,10 @@ def check_losses(
     values = {name: torch.as_tensor(value) for name, value in values.items()}
     kinds = [value.dtype for value in values.values()]
     kind = torch.float64 if torch.float64 in kinds else torch.float32
+    places = [value.device for value in values.values()]
+    device = next((p for p in places if p.type != 'cpu'), places[0])
     found = torch.stack(
-        [value.detach().to(kind).mean() for value in values.values()]
+        [value.detach().to(device, kind).mean() for value in values.values()]
     ).cpu()
     checked = {
         name: number.to(value.dtype)

@@ -20,6 +20,7 @@ from mmkd.models.exchanges.transfer import (
 )
 from mmkd.models.losses.adapted_feature_mse_loss import AdaptedFeatureMSELoss
 from mmkd.registry import MODELS
+from mmkd.utils.settings import check_flags
 
 
 @MODELS.register_module()
@@ -57,6 +58,9 @@ class OnlineEnsembleExchange(Exchange):
     ) -> None:
         super().__init__(on, temperature, **others)
         check_roles(self, 'maps', 'logits')
+        check_flags(
+            type(self).__name__, adaptation=adaptation, scale_t2=scale_t2
+        )
         self.kd_weight = kd_weight if scale_t2 else kd_weight / temperature**2
         self.feature_weight = feature_weight
         self.adaptation = adaptation

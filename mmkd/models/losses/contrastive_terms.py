@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from mmkd.models.losses.precision import at_least_float32
-from mmkd.utils.settings import check_positive
+from mmkd.utils.settings import check_numbers, check_positive
 
 Embeddings = Sequence[torch.Tensor] | torch.Tensor
 
@@ -42,6 +42,15 @@ class ContrastiveTerms(nn.Module):
         soft_icl_weight: float,
     ) -> None:
         super().__init__()
+        check_numbers(
+            type(self).__name__,
+            temperature=temperature,
+            kd_temperature=kd_temperature,
+            vcl_weight=vcl_weight,
+            soft_vcl_weight=soft_vcl_weight,
+            icl_weight=icl_weight,
+            soft_icl_weight=soft_icl_weight,
+        )
         check_positive(
             type(self).__name__,
             1.0,

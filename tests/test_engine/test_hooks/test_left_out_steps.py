@@ -11,10 +11,12 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 for package in ('mmpretrain', 'mmseg'):
     pytest.importorskip(package)
 from mmkd.engine.hooks import FiniteGradientHook  # noqa: E402
+from mmkd.models.distillers.finite import check_losses  # noqa: E402
 from tests.support.fault_bases import base  # noqa: E402
 
 
@@ -136,3 +138,14 @@ def test_a_plain_network_names_losses_and_images(tmp_path: Any) -> None:
 def test_arguments_that_do_not_fit(arguments: dict[str, int]) -> None:
     with pytest.raises(ValueError, match='max_left_out=.* set a number'):
         FiniteGradientHook(**arguments)
+
+
+def test_values_may_be_on_several_devices() -> None:
+    """A ramp is a number of the CPU, losses are on the GPU."""
+    with FakeTensorMode():
+        values = dict(
+            ramp=torch.tensor(0.5), loss=torch.zeros((), device='cuda')
+        )
+        values, complaint = check_losses(values, lambda _: {})
+        assert {v.device.type for v in values.values()} == {'cpu'}
+        assert complaint is None
