@@ -250,6 +250,7 @@ class BaseDistiller(Assembled):
             )
             total = values.pop('loss')
             logs |= values | {name if name != MAIN else 'loss': total}
+        del run  # what the taps recorded is not needed by backward
         update_phases(wrappers, totals)
         self.after_step()
         return logs
