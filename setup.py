@@ -63,6 +63,7 @@ def run_setup() -> None:
         for line in set().union(*extras.values())
         if not line.startswith('mmcv')
     )
+    extras['timm'] = read_requirements('timm')  # foundation networks
     setup(
         name='mmkd',
         version=runpy.run_path(str(ROOT / 'mmkd' / 'version.py'))[

@@ -61,8 +61,8 @@ def build_distiller(config: Config) -> BaseDistiller:
             teachers if isinstance(teachers, list) else [teachers]
         ):
             file = teacher.get('checkpoint')
-            if file is None or Path(file).is_file():
-                continue
+            if file is None or Path(file).is_file() or 'type' in teacher:
+                continue  # a FeatureTeacher brings its weights
             print_log(f'{teacher.checkpoint} does not exist: random teacher')
             spec = teacher.config
             if isinstance(spec, str):

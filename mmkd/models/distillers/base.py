@@ -258,6 +258,7 @@ class BaseDistiller(Assembled):
             )
             total = values.pop('loss')
             logs |= values | {name if name != MAIN else 'loss': total}
+        del run  # what the taps recorded is not needed by backward
         update_phases(wrappers, totals, self.inspect_phases)
         self.after_step()
         return logs

@@ -16,15 +16,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmkd.checkpoints.pretrained import check_pretrained
 from mmkd.checkpoints.read import strip_prefix
 from mmkd.deploy import load_network_weights
+from mmkd.models.distillers.compiling import compile_between
 from mmkd.models.distillers.normalization import Renormalize
 from mmkd.models.distillers.role import Role
 from mmkd.models.distillers.wiring import Wiring
+from mmkd.models.features import FeatureTeacher
 from mmkd.networks import NetworkSpec, build_network, freeze, network_dict
 from mmkd.preprocessors import image_channels
+from mmkd.utils.types import type_name
 
+# How a teacher runs, whatever its network is.
+_RUN = {'dtype', 'compile', 'channels_last', 'batch_statistics'}
 _KEYS = {
     'config', 'checkpoint', 'strict', 'allow_pickle', 'cfg_options', 'peer',
-    'dtype', 'batch_statistics',
+    *_RUN,
 }  # fmt: skip
 
 _HALF = dict(float16=torch.float16, bfloat16=torch.bfloat16)
@@ -39,7 +44,8 @@ def build_teacher(
     """Build one teacher of a config.
 
     Args:
-        spec: ``dict(config=..., checkpoint=...)``.
+        spec: ``dict(config=..., checkpoint=...)``, or
+            ``dict(type='mmkd.FeatureTeacher', ...)``.
         student_preprocessor: makes the images that it is shown.
         scope: repository of model dicts without ``_scope_``.
         channels: of these images.
@@ -47,6 +53,10 @@ def build_teacher(
     Raises:
         KeyError: a key is missing or unknown.
     """
+    if isinstance(spec, Mapping) and _is_feature_teacher(spec):
+        network = {k: v for k, v in spec.items() if k not in _RUN}
+        running = {k: v for k, v in spec.items() if k in _RUN}
+        spec = dict(config=network, checkpoint=None, **running)
     given = isinstance(spec, Mapping) and bool(spec.get('config'))
     for key in sorted(set(spec) - _KEYS) if given else ():
         near = difflib.get_close_matches(key, _KEYS, n=1)
@@ -72,6 +82,10 @@ def build_teacher(
         channels=channels,
         **copy.deepcopy(dict(spec)),
     )
+
+
+def _is_feature_teacher(spec: Mapping[str, Any]) -> bool:
+    return type_name(spec.get('type')) == FeatureTeacher.__name__
 
 
 def _how_to_train(config: Any) -> str:
@@ -111,6 +125,9 @@ class Teacher(nn.Module):
             half precision; losses compute in float32 all the same.
         batch_statistics: batch norms take mean and variance of the batch, as
             if they were trained; the running ones stay as they are.
+        compile: True, or arguments of ``torch.compile``: the parts of the
+            network between taps are compiled when they first run.
+        channels_last: keep weights and images as (N, H, W, C) in memory.
 
     Raises:
         ValueError: another dtype, images of other channels, no batch norm
@@ -131,6 +148,8 @@ class Teacher(nn.Module):
         peer: int | None = None,
         dtype: str | None = None,
         batch_statistics: bool = False,
+        compile: bool | Mapping[str, Any] = False,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         if cfg_options and not isinstance(config, str):
@@ -166,15 +185,25 @@ class Teacher(nn.Module):
                 ) from None
         self.checkpoint = checkpoint or 'own initial weights'
         self.renormalize: nn.Module = nn.Identity()
-        if model.get('data_preprocessor') is not None:
-            own: Any = self.network.data_preprocessor
-            self.renormalize = Renormalize(student_preprocessor, own)
+        own: Any = self.network
+        if isinstance(own, FeatureTeacher):
+            self.checkpoint = own.origin
+        elif model.get('data_preprocessor') is None:
+            own = None
+        if own is not None:
+            self.renormalize = Renormalize(
+                student_preprocessor, own.data_preprocessor
+            )
         if dtype not in (None, *_HALF):
             raise ValueError(
                 f"teacher.dtype='{dtype}' must be one of {', '.join(_HALF)}, "
                 'or left out'
             )
         self.dtype = _HALF[dtype] if dtype else None
+        self.memory_format = torch.contiguous_format
+        if channels_last:
+            self.memory_format = torch.channels_last
+        self.compile_options = _compile_options(compile)
         self.aux_heads = ModuleDict()
         self._norms = _batch_norms(self.network) if batch_statistics else []
         freeze(self)
@@ -182,7 +211,7 @@ class Teacher(nn.Module):
 
     def role(self, label: str, wiring: Wiring) -> Role:
         """Return its role in a distiller."""
-        return Role(
+        role = Role(
             label,
             self.network,
             wiring,
@@ -192,6 +221,10 @@ class Teacher(nn.Module):
             state=f'frozen, {self.checkpoint}',
             fixed=True,
         )
+        self._tapped = {
+            path.module for paths in role.taps.paths.values() for path in paths
+        }
+        return role
 
     def take_heads(self, heads: ModuleDict) -> None:
         """Keep auxiliary heads, with the weights of the checkpoint.
@@ -224,6 +257,9 @@ class Teacher(nn.Module):
         if self.dtype is not None:
             self.network.to(self.dtype)
             self.aux_heads.to(self.dtype)
+        self.network.to(memory_format=self.memory_format)  # type: ignore
+        if self.compile_options is not None:
+            compile_between(self.network, self._tapped, self.compile_options)
         freeze(self)
         self.train()
 
@@ -237,6 +273,8 @@ class Teacher(nn.Module):
         images = self.renormalize(images)
         if self.dtype is not None:
             images = images.to(self.dtype)
+        if images.ndim == 4:
+            images = images.contiguous(memory_format=self.memory_format)
         return self.network(images, data_samples, mode=mode)
 
     @contextmanager
@@ -262,6 +300,22 @@ class Teacher(nn.Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> Teacher:
         """Share the frozen teacher between copies (averaged models)."""
         return self
+
+
+def _compile_options(given: Any) -> dict[str, Any] | None:
+    """Return arguments of ``torch.compile``; None: leave as it is.
+
+    Raises:
+        TypeError: neither True or False nor a dict.
+    """
+    if isinstance(given, Mapping):
+        return dict(given)
+    if not isinstance(given, bool):
+        raise TypeError(
+            f'model.teacher.compile={given!r} must be True, False or a dict '
+            "with arguments of torch.compile, e.g. dict(mode='max-autotune')"
+        )
+    return {} if given else None
 
 
 def _initial(model: NetworkSpec) -> nn.Module:

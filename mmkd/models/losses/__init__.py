@@ -12,6 +12,10 @@ from mmkd.models.losses.channel_wise_divergence_loss import (
     ChannelWiseDivergenceLoss,
 )
 from mmkd.models.losses.crd_loss import CRDLoss
+from mmkd.models.losses.dense_cosine_loss import (
+    DenseCosineLoss,
+    GlobalCosineLoss,
+)
 from mmkd.models.losses.dkd_loss import DKDLoss
 from mmkd.models.losses.fitnet_loss import FitNetLoss
 from mmkd.models.losses.fsp_loss import FSPLoss
@@ -53,6 +57,7 @@ from mmkd.models.losses.pixel_similarity_residual_loss import (
 from mmkd.models.losses.pixelwise_kl_loss import PixelwiseKLLoss
 from mmkd.models.losses.pkd_loss import PKDLoss
 from mmkd.models.losses.pkt_loss import PKTLoss
+from mmkd.models.losses.pseudo_class_loss import PseudoClassLoss
 from mmkd.models.losses.review_kd_loss import ReviewKDLoss
 from mmkd.models.losses.rkd_loss import RKDLoss
 from mmkd.models.losses.rotated_match_loss import RotatedMatchLoss
@@ -72,9 +77,11 @@ __all__ = [
     'ChannelRelationLoss',
     'ChannelWiseDivergenceLoss',
     'DKDLoss',
+    'DenseCosineLoss',
     'FSPLoss',
     'FTLoss',
     'FitNetLoss',
+    'GlobalCosineLoss',
     'IntraClassFeatureVariationLoss',
     'JointLabelLoss',
     'KLDivLoss',
@@ -97,6 +104,7 @@ __all__ = [
     'PixelRegionMemoryLoss',
     'PixelSimilarityResidualLoss',
     'PixelwiseKLLoss',
+    'PseudoClassLoss',
     'RKDLoss',
     'ReviewKDLoss',
     'RotatedMatchLoss',
