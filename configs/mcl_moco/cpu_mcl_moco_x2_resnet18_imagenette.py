@@ -1,9 +1,9 @@
-# MCL on MoCo (v1), two encoders: narrow ResNet-18s, 30 epochs.
+# MCL on MoCo (v1), two encoders: narrow ResNet-18s, 200 epochs.
 _base_ = [
     '../_base_/datasets/imagenette_views_64.py',
     '../_base_/models/encoder_resnet18_narrow.py',
     '../_base_/methods/mcl_moco.py',
-    '../_base_/schedules/cpu_moco_30e.py',
+    '../_base_/schedules/cpu_moco_200e.py',
     '../_base_/ssl_runtime.py',
 ]
 method = _base_.method
