@@ -65,16 +65,15 @@ def test_converter_keeps_some_classes(tmp_path: Path, capsys: Any) -> None:
     found = read_checkpoint(target)['state_dict']
     rows = state['classifier.weight'][[7, 3]]
     assert torch.equal(found['head.fc.weight'], rows)
-    missing, unexpected = net.load_state_dict(
-        {
-            k.removeprefix('backbone.'): v
-            for k, v in found.items()
-            if k.startswith('backbone.')
-        },
-        strict=False,
-    )
-    assert not unexpected
-    assert all('num_batches' in key for key in missing)
+    plain = {
+        k.removeprefix('backbone.'): v
+        for k, v in found.items()
+        if k.startswith('backbone.')
+    }
+    net.load_state_dict(plain, strict=True)
+    wanted = list(state.values())[:-2]
+    got = [v for k, v in plain.items() if 'num_batches' not in k]
+    assert all(map(torch.equal, got, wanted))
     torch.save(dict(state_dict={'x': torch.zeros(1)}), source)
     with pytest.raises(SystemExit):
         main([str(source), str(target)])
