@@ -99,13 +99,13 @@ def write_table(
     path: str | Path, table: ExitTable, costs: Sequence[float]
 ) -> None:
     """Write a table with its costs as ``.npz``."""
-    content = dict(
+    data = io.BytesIO()
+    np.savez_compressed(
+        data,
         confidence=table.confidence,
         correct=table.correct,
         costs=np.asarray(costs, np.float64),
     )
-    data = io.BytesIO()
-    np.savez_compressed(data, **content)
     write_file(path, data.getvalue())
 
 

@@ -42,10 +42,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         state = read_checkpoint(args.source)['state_dict']
         backbone = MODELS.build(dict(type='mmkd.EfficientNetLite'))
-        renamed = {
-            f'backbone.{key}': value
-            for key, value in convert_by_order(state, backbone).items()
-        }
+        own = backbone.state_dict()  # with the counters of batch norms
+        own.update(convert_by_order(state, backbone))
+        renamed = {f'backbone.{key}': value for key, value in own.items()}
         for name in ('weight', 'bias'):
             rows = state[f'classifier.{name}']
             renamed[f'head.fc.{name}'] = (

@@ -37,3 +37,8 @@ class EfficientNetLite(EfficientNet):
         self.layer_settings = dict(b=layers)
         kwargs.setdefault('act_cfg', dict(type='ReLU6'))
         super().__init__('b0', **kwargs)
+
+    def train(self, mode: bool = True) -> EfficientNetLite:
+        """Set the mode; the base class does not return the network."""
+        super().train(mode)
+        return self

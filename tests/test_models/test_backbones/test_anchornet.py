@@ -55,6 +55,7 @@ def test_block_gives_the_authors_numbers(name: str) -> None:
     close(x.grad, case['grad_x_eval'], 1e-3, 2e-4)
     block.train()
     close(block(x), case['y_train'], 1e-4, 1e-5)
+    assert 'after_train:bn2.running_var' in case
     for key, value in block.state_dict().items():
         if 'running' in key and f'after_train:{key}' in case:
             close(value, case[f'after_train:{key}'], 1e-4, 1e-5)
