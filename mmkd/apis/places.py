@@ -106,6 +106,7 @@ class _Call:
     kind: str
     inputs: list[Shape]
     outputs: list[Shape]
+    plain: bool  # the input is a tensor, in no tuple
 
 
 def find_places(model: ConfigDict, task: str, role: str) -> Places:
@@ -166,6 +167,7 @@ def _recorder(path: str, calls: list[_Call]) -> Any:
                 type(module).__name__,
                 list(_shapes(args)),
                 list(_shapes(output)),
+                len(args) == 1 and isinstance(args[0], torch.Tensor),
             )
         )
 
@@ -205,7 +207,7 @@ def _add_logits(
         return places
     places.kind = kind
     places.found['logits'] = Place(call.path, (call.outputs[0],))
-    if len(call.inputs) == 1 and len(call.inputs[0]) == ndim:
+    if call.plain and len(call.inputs[0]) == ndim:
         places.found['feats'] = Place(f'{call.path}:input', (call.inputs[0],))
     return places
 
@@ -225,8 +227,15 @@ def _add_maps(places: Places, calls: Sequence[_Call]) -> Places:
 def _classification(network: Any, calls: list[_Call]) -> Places:
     head: Any = getattr(network, 'head', None)
     classes: Any = getattr(head, 'num_classes', None)
-    prefix = 'head.' if head is not None else 'model.'
-    call = _last(calls, prefix, 2, classes)
+    if classes is None:  # networks with their classifier inside
+        classes = getattr(
+            getattr(network, 'backbone', None), 'num_classes', None
+        )
+    call = None
+    for prefix in ('head.', 'backbone.', 'model.'):
+        call = call or _last(calls, prefix, 2, classes)
+        if head is not None and classes is None:
+            break
     if classes is None and call is not None:
         classes = call.outputs[0][1]
     places = Places(classes, type(head).__name__)

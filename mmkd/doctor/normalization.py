@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -19,8 +20,13 @@ from mmkd.models.distillers.teacher import Teacher
 
 _FEWEST = 12
 _SURE = 3.0  # standard errors
-_GAIN = 0.12  # of the loss
-_GOOD = 0.02  # nothing to gain below this loss
+_SURE_OF_TWO = 2.3  # the same, for the one other order of the colours
+_GAIN = 0.12  # of the loss, where there are no classes
+_SURER = 0.08  # of the probability of the right class
+_APART = 0.05  # of the loss at the best temperature
+_GOOD = 0.02  # the least loss that counts
+_KEPT = 3  # candidates that see all batches
+_SMALL = 128  # pixels; larger images are not enlarged
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ def check_normalization(patient: Patient) -> Iterator[Finding]:
             continue
         if patient.batches[0].images.shape[1] != 3:
             continue
-        yield from _try_all(patient, label, teacher, now, loss)
+        yield from _try_all(patient, label, teacher, now)
 
 
 def _try_all(
@@ -64,29 +70,31 @@ def _try_all(
     label: str,
     teacher: Teacher,
     now: list[Answers],
-    loss: torch.Tensor,
 ) -> Iterator[Finding]:
     own = _own(patient, teacher)
-    swapped = Candidate('', own.mean, own.std, not own.swap)
-    trials = [swapped, *(_with_swap(c, own.swap) for c in KNOWN)]
-    trials += [Candidate('', own.mean, own.std, own.swap, 2.0)]
-    trials += [Candidate('', own.mean, own.std, own.swap, 0.5)]
-    found: list[tuple[float, Candidate, list[Answers]]] = []
+    trials = [Candidate('', own.mean, own.std, not own.swap)]
+    trials += [_with_swap(c, own.swap) for c in KNOWN]
+    sizes = [0.5]
+    if max(patient.batches[0].images.shape[-2:]) <= _SMALL:
+        sizes.append(2.0)
+    trials += [Candidate('', own.mean, own.std, own.swap, s) for s in sizes]
+    first = []  # all on the first batch, the best ones on all
     for candidate in trials:
-        if not patient.has_time:
-            break
-        if _same(candidate, own):
+        if _same(candidate, own) or not patient.has_time:
             continue
-        answers = list(_answers(patient, teacher, candidate))
-        other = _losses(answers)
-        if len(other) < len(loss) or not other.isfinite().all():
-            continue
-        fewer = (share_right(answers) or 0.0) < (share_right(now) or 0.0)
-        if _better(loss, other) and not fewer:
-            found.append((float(other.mean()), candidate, answers))
+        answers = list(_answers(patient, teacher, candidate, slice(1)))
+        value = float(_merit(answers).mean())
+        if math.isfinite(value):
+            first.append((value, candidate, answers))
+    first.sort(key=lambda entry: -entry[0])
+    found: list[tuple[float, Candidate, list[Answers]]] = []
+    for _, candidate, answers in first[:_KEPT]:
+        answers += _answers(patient, teacher, candidate, slice(1, None))
+        if _better(now, answers, _SURE if candidate.name else _SURE_OF_TWO):
+            found.append((float(_merit(answers).mean()), candidate, answers))
     if not found:
         return
-    _, best, answers = min(found, key=lambda entry: entry[0])
+    _, best, answers = max(found, key=lambda entry: entry[0])
     yield _finding(label, own, best, now, answers)
 
 
@@ -126,16 +134,16 @@ def _same(one: Candidate, two: Candidate) -> bool:
 
 
 def _answers(
-    patient: Patient, teacher: Teacher, candidate: Candidate
+    patient: Patient, teacher: Teacher, candidate: Candidate, which: slice
 ) -> Iterator[Answers]:
-    """Return the answers to the images under ``candidate``."""
+    """Return the answers to some batches under ``candidate``."""
     settings: Any = SimpleNamespace(
         mean=torch.tensor(candidate.mean),
         std=torch.tensor(candidate.std),
         channel_conversion=candidate.swap,
     )
     renormalize = Renormalize(patient.distiller.data_preprocessor, settings)
-    for batch in patient.batches:
+    for batch in patient.batches[which]:
         images = renormalize.to(batch.images.device)(batch.images)
         if candidate.size != 1.0:
             images = functional.interpolate(
@@ -154,15 +162,37 @@ def _answers(
             return
 
 
-def _better(now: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether the loss is lower, image by image, by more than chance."""
-    gain = (now - other).double()
-    error = gain.std() / len(gain) ** 0.5
-    return (
-        bool(gain.mean() > _SURE * error)
-        and bool(gain.mean() > _GAIN * now.mean())
-        and bool(now.mean() > _GOOD)
-    )
+def _better(now: list[Answers], other: list[Answers], sure: float) -> bool:
+    """Whether answers are better, image by image, by more than chance.
+
+    Where there are classes, two things must hold: the right class is given
+    more probability, and it is told apart better at a temperature that suits
+    the teacher, as more contrast alone would make it surer of everything.
+    """
+    before, after = _losses(now), _losses(other)
+    if len(before) != len(after) or not after.isfinite().all():
+        return False
+    gain = (_merit(other) - _merit(now)).double()
+    if bool(gain.mean() <= sure * gain.std() / len(gain) ** 0.5):
+        return False
+    if len(joined(now)[1]):
+        apart = float(before.mean() - after.mean())
+        least = max(_APART * float(before.mean()), _GOOD)
+        surer = float(gain.mean()) > _SURER * float(_merit(now).mean())
+        return surer and apart > least
+    return bool(gain.mean() > _GAIN * before.mean())
+
+
+def _merit(answers: list[Answers]) -> torch.Tensor:
+    """Return (N,) how well every image is answered: more is better.
+
+    The probability of the right class, or the negative loss.
+    """
+    logits, labels = joined(answers)
+    if not len(labels):
+        return -_losses(answers)
+    right = logits.softmax(1).gather(1, labels[:, None])[:, 0]
+    return _per_image(answers, right)
 
 
 def _finding(
@@ -221,12 +251,17 @@ def _losses(answers: list[Answers]) -> torch.Tensor:
         for power in range(-20, 16)
     ]
     best = min(trials, key=lambda losses: float(losses.mean()))
+    return _per_image(answers, best)
+
+
+def _per_image(answers: list[Answers], values: torch.Tensor) -> torch.Tensor:
+    """Return the mean of (P,) values over the pixels of every image."""
     first, parts = 0, []
     for one in answers:
         if one.images is not None:
             parts.append(one.images + first)
         first += len(one.loss)
     images = torch.cat(parts)
-    total = torch.zeros(first, device=best.device)
-    count = total.index_add(0, images, torch.ones_like(best))
-    return total.index_add(0, images, best) / count.clamp(min=1)
+    zero = torch.zeros(first, device=values.device)
+    count = zero.index_add(0, images, torch.ones_like(values))
+    return zero.index_add(0, images, values) / count.clamp(min=1)

@@ -17,7 +17,7 @@ from mmkd.models.distillers.offline import OfflineDistiller
 from mmkd.tasks import repository_of
 
 #: repository of the student -> images to look at
-IMAGES = dict(mmpretrain=64, mmseg=24, mmpose=48, mmdet=8)
+IMAGES = dict(mmpretrain=48, mmseg=24, mmpose=48, mmdet=8)
 _BATCH = 16
 _SECONDS = 5.0  # for loading images
 

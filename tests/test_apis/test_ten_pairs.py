@@ -62,7 +62,7 @@ PAIRS = dict(
             'ocrnet/ocrnet_hr18_4xb2-40k_cityscapes-512x1024',
         ),
         (
-            'mobilenet_v3/mobilenet-v3-d8-s_lraspp_4xb4-320k_cityscapes-512x1024',
+            'mobilenet_v2/mobilenet-v2-d8_deeplabv3_4xb2-80k_cityscapes-512x1024',
             'upernet/upernet_r50_4xb2-40k_cityscapes-512x1024',
         ),
         (

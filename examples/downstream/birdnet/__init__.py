@@ -1,0 +1,5 @@
+"""A project of its own that uses mmkd."""
+
+from birdnet.backbone import BirdBackbone
+
+__all__ = ['BirdBackbone']
