@@ -49,7 +49,7 @@ KINDS = {
     'RKD, CRD benchmark': GROUPS,
     'PKT, CRD benchmark': GROUPS,
     'CRD, CRD benchmark': ALIKE,
-    'SSKD, CRD benchmark': GROUPS,
+    'OFD, CRD benchmark': GROUPS,
     'FitNet, detection': GROUPS,
     'PKD, detection': GROUPS,
 }
