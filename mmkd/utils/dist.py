@@ -9,6 +9,7 @@ import torch
 from mmengine.dist import get_rank, get_world_size
 from mmengine.model import is_model_wrapper
 from torch import distributed, nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 __all__ = [
     'broadcast_from_first',
@@ -16,6 +17,7 @@ __all__ = [
     'get_rank',
     'get_world_size',
     'mean_of_ranks',
+    'sharded',
     'unwrapped',
 ]
 
@@ -23,6 +25,11 @@ __all__ = [
 def unwrapped(model: nn.Module) -> Any:
     """Return the model inside a wrapper for several devices."""
     return model.module if is_model_wrapper(model) else model
+
+
+def sharded(model: nn.Module) -> bool:
+    """Return whether each process has only a part of the weights."""
+    return isinstance(model, FullyShardedDataParallel)
 
 
 @torch.no_grad()
