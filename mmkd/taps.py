@@ -78,13 +78,20 @@ def expand_braces(text: str) -> list[str]:
     ]
 
 
+# Where sharding and checkpointing of torch keep the module that they wrap.
+_WRAPPERS = re.compile(r'(_fsdp_wrapped_module|_checkpoint_wrapped_module)\.')
+
+
 def find_module(network: nn.Module, path: str, key: str = 'path') -> nn.Module:
     """Return the module at dotted ``path``, which the config's ``key`` names.
 
     Raises:
         KeyError: there is none; the nearest names are listed.
     """
-    modules = dict(network.named_modules())
+    modules: dict[str, nn.Module] = {}
+    for name, module in network.named_modules():
+        # a wrapper stands before what it wraps, and gives what that gives
+        modules.setdefault(_WRAPPERS.sub('', f'{name}.')[:-1], module)
     if path in modules:
         return modules[path]
     near = difflib.get_close_matches(path, modules, n=3)

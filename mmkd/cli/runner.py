@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import MMLogger, print_log
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import RUNNERS
+from mmengine.registry import MODELS, RUNNERS
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 from torch import distributed, nn
@@ -73,6 +73,13 @@ def start_processes(config: Config) -> None:
         ),
     )
     config.model_wrapper_cfg.device_ids = None
+    strategy = config.get('strategy') or {}
+    if strategy.get('type') == 'FSDPStrategy':
+        wrapper = dict(type='MMFullyShardedDataParallel')
+        wrapper |= dict(strategy.get('model_wrapper') or {})
+        strategy.model_wrapper = dict(
+            wrapper, device_id=torch.device('cpu')
+        )  # mmengine's default is a GPU
     synchronized = config.pop('sync_bn', None)
     print_log(
         'no GPU: the processes use gloo instead of nccl, on CPUs'
@@ -197,6 +204,8 @@ def build_runner(config: Config) -> Runner:
     runner = _runner_class(config.get('runner_type', 'Runner')).from_cfg(
         config
     )
+    if isinstance(runner.model, Mapping):  # a FlexibleRunner's, before train
+        runner.model = MODELS.build(runner.model)
     keep_library_weights(runner.model)
     make_checkpoints_safe(runner)
     hooks = getattr(runner, 'hooks', ())

@@ -9,6 +9,7 @@ import torch
 from mmengine.dist import get_comm_device, get_rank, get_world_size
 from mmengine.model import is_model_wrapper
 from torch import distributed, nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 __all__ = [
     'any_rank',
@@ -17,6 +18,7 @@ __all__ = [
     'get_rank',
     'get_world_size',
     'mean_of_ranks',
+    'sharded',
     'unwrapped',
 ]
 
@@ -24,6 +26,11 @@ __all__ = [
 def unwrapped(model: nn.Module) -> Any:
     """Return the model inside a wrapper for several devices."""
     return model.module if is_model_wrapper(model) else model
+
+
+def sharded(model: nn.Module) -> bool:
+    """Return whether each process has only a part of the weights."""
+    return isinstance(model, FullyShardedDataParallel)
 
 
 @torch.no_grad()

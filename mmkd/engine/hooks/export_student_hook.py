@@ -14,7 +14,7 @@ from mmkd.checkpoints.export import save_plain, write_config
 from mmkd.checkpoints.read import read_checkpoint
 from mmkd.deploy import Deployment, load_network_weights
 from mmkd.registry import HOOKS
-from mmkd.utils.dist import unwrapped
+from mmkd.utils.dist import sharded, unwrapped
 
 
 @HOOKS.register_module()
@@ -43,7 +43,14 @@ class ExportStudentHook(Hook):
 
     @master_only
     def after_train(self, runner: Runner) -> None:
-        """Write the files."""
+        """Write the files; not of sharded weights."""
+        if sharded(runner.model):
+            runner.logger.warning(
+                'ExportStudentHook writes nothing: the weights are sharded '
+                'over the processes. Make the plain file of the last '
+                'checkpoint: python tools/export_student.py CONFIG CHECKPOINT'
+            )
+            return
         model = unwrapped(runner.model)
         folder = Path(self.out_dir or runner.work_dir)
         try:

@@ -270,12 +270,18 @@ class Teacher(nn.Module):
         mode: str = 'tensor',
     ) -> Any:
         """Return the network's output for the student's images."""
+        if self._device() != images.device:  # FSDP moves what it shards alone
+            self.to(images.device)
         images = self.renormalize(images)
         if self.dtype is not None:
             images = images.to(self.dtype)
         if images.ndim == 4:
             images = images.contiguous(memory_format=self.memory_format)
         return self.network(images, data_samples, mode=mode)
+
+    def _device(self) -> torch.device | None:
+        found = next(self.network.parameters(), None)
+        return None if found is None else found.device
 
     @contextmanager
     def frozen(self, images: torch.Tensor) -> Iterator[None]:
