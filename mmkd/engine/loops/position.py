@@ -12,19 +12,21 @@ from mmkd.datasets.exact_loader import ExactDataLoader, make_exact
 from mmkd.engine.hooks.resume_state_hook import ResumeStateHook
 
 
-def exact_loader(runner: Runner, dataloader: Any) -> Any:
-    """Build the loader of a loop, as mmengine does, and make it exact.
+class ExactLoop(BaseLoop):
+    """A loop whose loader is exact, and whose state is saved.
 
-    Args:
-        runner: gives the seed.
-        dataloader: a config or a loader.
+    ``dataloader`` is made exact whenever it is set, by a hook too.
     """
-    if isinstance(dataloader, dict):
-        ranks_differ = runner._randomness_cfg.get('diff_rank_seed', False)
-        dataloader = runner.build_dataloader(
-            dataloader, seed=runner.seed, diff_rank_seed=ranks_differ
-        )
-    return make_exact(dataloader, runner.seed or 0)
+
+    @property
+    def dataloader(self) -> Any:
+        """The loader of the training."""
+        return self._loader
+
+    @dataloader.setter
+    def dataloader(self, loader: Any) -> None:
+        self._loader = make_exact(loader, self.runner.seed or 0)
+        self.state = resume_state(self.runner)
 
 
 def resume_state(runner: Runner) -> ResumeStateHook:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
 
 from mmkd.engine.loops.position import (
+    ExactLoop,
     batches_from,
-    exact_loader,
-    resume_state,
     validate_if_due,
 )
 from mmkd.registry import LOOPS
 
 
 @LOOPS.register_module()
-class ResumableEpochBasedTrainLoop(EpochBasedTrainLoop):
+class ResumableEpochBasedTrainLoop(ExactLoop, EpochBasedTrainLoop):
     """mmengine's ``EpochBasedTrainLoop`` that goes on where it stopped.
 
     From a checkpoint inside an epoch it takes the rest of that epoch (the
@@ -28,15 +25,6 @@ class ResumableEpochBasedTrainLoop(EpochBasedTrainLoop):
 
     The tools of mmkd use it wherever a config asks for the stock loop.
     """
-
-    dataloader: Any
-
-    def __init__(
-        self, runner: Runner, dataloader: Any, *args: Any, **kwargs: Any
-    ) -> None:
-        loader = exact_loader(runner, dataloader)
-        super().__init__(runner, loader, *args, **kwargs)
-        self.state = resume_state(runner)
 
     def run(self) -> nn.Module:
         """Train, from the start or from where the resumed run was."""
@@ -59,8 +47,6 @@ class ResumableEpochBasedTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         skipped, self._skipped = self._skipped, 0
-        # A hook may have put another loader here.
-        self.dataloader = exact_loader(self.runner, self.dataloader)
         batches = batches_from(self.dataloader, self._epoch, skipped)
         for number, batch in enumerate(batches, skipped):
             self.state.at(self._epoch, number + 1)

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmengine.logging import print_log
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 
 from mmkd.engine.loops.position import (
+    ExactLoop,
     batches_from,
-    exact_loader,
-    resume_state,
     set_epoch,
     validate_if_due,
 )
@@ -20,7 +19,7 @@ from mmkd.registry import LOOPS
 
 
 @LOOPS.register_module()
-class ResumableIterBasedTrainLoop(IterBasedTrainLoop):
+class ResumableIterBasedTrainLoop(ExactLoop, IterBasedTrainLoop):
     """mmengine's ``IterBasedTrainLoop`` that skips seen samples by index.
 
     The stock loop loads and augments every batch that was already trained
@@ -32,13 +31,6 @@ class ResumableIterBasedTrainLoop(IterBasedTrainLoop):
 
     The tools of mmkd use it wherever a config asks for the stock loop.
     """
-
-    def __init__(
-        self, runner: Runner, dataloader: Any, *args: Any, **kwargs: Any
-    ) -> None:
-        loader = exact_loader(runner, dataloader)
-        super().__init__(runner, loader, *args, **kwargs)
-        self.state = resume_state(runner)
 
     def run(self) -> nn.Module:
         """Train, from the start or from where the resumed run was."""
