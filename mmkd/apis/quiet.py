@@ -6,13 +6,16 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mmengine.logging import MMLogger
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Leave out what networks log about every initial weight."""
-    before = logging.root.manager.disable
-    logging.disable(logging.INFO)
+    logger = MMLogger.get_current_instance()
+    before = logger.level
+    logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        logging.disable(before)
+        logger.setLevel(before)
