@@ -12,6 +12,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 pytest.importorskip('mmpretrain')
+from mmkd.checkpoints.export import save_plain  # noqa: E402
 from mmkd.models.features import FeatureTeacher  # noqa: E402
 from mmkd.models.features.tokens import (  # noqa: E402
     last_tensor,
@@ -239,6 +240,28 @@ def test_any_backbone_learns_without_labels(repository: str) -> None:
     assert 'licence of the published weights' in model.summary()
 
 
+@pytest.mark.parametrize('repository', STUDENTS)
+def test_the_backbone_starts_a_network_of_its_repository(
+    repository: str, tmp_path: Any
+) -> None:
+    pytest.importorskip(repository)
+    teacher = dict(type='mmkd.FeatureTeacher', model=vit(), size='own')
+    model = distiller(STUDENTS[repository], teacher)
+    path = tmp_path / 'student.pth'
+    save_plain(model.deployed, path)
+    start = dict(type='Pretrained', checkpoint=str(path), prefix='backbone.')
+    kind = STUDENTS[repository]['type'].partition('.')[2]
+    with DefaultScope.overwrite_default_scope(repository):
+        backbone = ROOT_MODELS.build(
+            dict(STUDENTS[repository], type=kind, init_cfg=start)
+        )
+        backbone.init_weights()
+    wanted = model.student.backbone.state_dict()
+    found = backbone.state_dict()
+    assert found.keys() == wanted.keys()
+    assert all(found[key].equal(wanted[key]) for key in wanted)
+
+
 def test_images_get_the_teachers_normalisation() -> None:
     teacher = dict(
         type='mmkd.FeatureTeacher',
@@ -281,7 +304,8 @@ def test_timm_networks(name: str, patch: int | None, tmp_path: Any) -> None:
         assert dense.shape[2:] == (14, 14)
         torch.testing.assert_close(pooled, features[:, 0])
         torch.testing.assert_close(dense[..., 0, 1], features[:, 2])
-    assert 'apache-2.0' in teacher.origin
+    licence = 'mit' if name.startswith('swin') else 'apache-2.0'
+    assert teacher.origin.endswith(f'weights: {licence}')
 
 
 @timm_only

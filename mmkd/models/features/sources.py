@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -96,7 +97,8 @@ def _timm_source(
         except TypeError:  # convolutional networks have no such argument
             network = timm.create_model(name, **options)
     except RuntimeError as error:
-        near = timm.list_models(f'*{name.partition(".")[0][:8]}*')[:5]
+        known = timm.list_models()
+        near = difflib.get_close_matches(name.partition('.')[0], known, n=3)
         raise ValueError(
             f'FeatureTeacher: model="timm:{name}": {error}'
             + (f'; names like it: {", ".join(near)}' if near else '')
