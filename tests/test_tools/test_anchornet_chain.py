@@ -81,25 +81,3 @@ def test_a_proposal_of_other_classes_stops_before_training(
         with pytest.raises(SystemExit):
             main([config, *SHORT, f'model.proposal.checkpoint={file}'])
         assert message in capsys.readouterr().err
-
-
-def test_resume_goes_on_exactly(
-    tool: Any, tmp_path: Path, monkeypatch: Any
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
-    network = build_network('mmkd::anchornet/toy_proposal.py')
-    torch.save(network.state_dict(), 'proposal.pth')
-    main = tool('train').main
-    options = [*SHORT, 'model.proposal.checkpoint=proposal.pth']
-    two = [o.replace('epochs=1', 'epochs=2') for o in options]
-    config = 'mmkd::anchornet/toy_patch.py'
-    main([config, '--work-dir', 'whole', *two])
-    main([config, '--work-dir', 'parts', *options, 'param_scheduler.T_max=4'])
-    main([config, '--work-dir', 'parts', '--resume', *two])
-    states = [
-        read_checkpoint(f'{run}/epoch_2.pth')['state_dict']
-        for run in ('whole', 'parts')
-    ]
-    for key, value in states[0].items():
-        assert torch.equal(states[1][key], value), key
