@@ -13,7 +13,8 @@ from mmengine.registry import init_default_scope
 
 from benchmarks.measure.data import write_noise_archive
 from mmkd.cli.config import read_config
-from mmkd.networks import build_network
+from mmkd.networks import build_network, load_config
+from mmkd.registry import MODELS
 
 #: a config for each method; those of CIFAR-100 train on noise of its form
 CASES = {
@@ -193,7 +194,11 @@ def _teachers(model: Any) -> Iterator[Any]:
 def _random_weights(spec: Any, path: Path) -> None:
     torch.manual_seed(0)
     if not path.exists():
-        network = build_network(spec['config'])
+        model = load_config(spec['config']).model
+        if 'Distiller' in model.type:  # its heads belong to the teacher
+            network = MODELS.build(model)
+        else:
+            network = build_network(spec['config'])
         torch.save(dict(state_dict=network.state_dict()), path)
     spec['checkpoint'] = str(path)
 

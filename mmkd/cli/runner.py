@@ -105,7 +105,10 @@ class _ToolRunner(Runner):
     def build_train_loop(self, loop: Any) -> BaseLoop:
         """Build a loop that resumes exactly."""
         if is_exact(self.cfg) and isinstance(loop, dict):
-            loop = exact_loop(loop)
+            kind, keys = exact_loop(loop)
+            if kind is not None:
+                data = self._train_dataloader
+                return kind(**keys, runner=self, dataloader=data)
         return super().build_train_loop(loop)
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:

@@ -9,33 +9,37 @@ from typing import Any
 from mmengine.logging import print_log
 from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
+from mmengine.runner.base_loop import BaseLoop
 
 from mmkd.engine.loops.resumable_epoch_loop import (
     ResumableEpochBasedTrainLoop,
 )
 from mmkd.engine.loops.resumable_iter_loop import ResumableIterBasedTrainLoop
 
-_EXACT = {
+EXACT = {
     EpochBasedTrainLoop: ResumableEpochBasedTrainLoop,
     IterBasedTrainLoop: ResumableIterBasedTrainLoop,
 }
 
 
-def exact_loop(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``train_cfg`` with a loop that resumes exactly.
+def exact_loop(
+    config: Mapping[str, Any],
+) -> tuple[type[BaseLoop] | None, dict[str, Any]]:
+    """Return the loop that resumes exactly for ``train_cfg``, and the rest.
 
-    A loop of another class stays as it is, and a line says so.
+    None for a loop of another class, which stays as it is; a line says so.
     """
     config = dict(config)
     if 'by_epoch' in config and 'type' not in config:
         by_epoch = config.pop('by_epoch')
         stock = EpochBasedTrainLoop if by_epoch else IterBasedTrainLoop
-        return dict(config, type=_EXACT[stock])
+        return EXACT[stock], config
     asked = config.get('type')
     kind = LOOPS.get(asked) if isinstance(asked, str) else asked
-    if kind in _EXACT:
-        return dict(config, type=_EXACT[kind])
-    ours = tuple(_EXACT.values())
+    if kind in EXACT:
+        del config['type']
+        return EXACT[kind], config
+    ours = tuple(EXACT.values())
     if not (isinstance(kind, type) and issubclass(kind, ours)):
         print_log(
             f'train_cfg.type={asked}: whether this loop resumes exactly is '
@@ -44,4 +48,4 @@ def exact_loop(config: Mapping[str, Any]) -> dict[str, Any]:
             logger='current',
             level=logging.INFO,
         )
-    return config
+    return None, config
