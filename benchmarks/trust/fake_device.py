@@ -37,6 +37,7 @@ from benchmarks.trust.toys import (
 )
 
 WHOLE, STOPPED, WRONG = 'whole step', 'stopped', 'wrong device'
+FAILED = 'failed'  # before the step
 _MMKD = Path(__file__).resolve().parents[2] / 'mmkd'
 
 
@@ -179,7 +180,12 @@ def measure(methods: Sequence[str]) -> dict[str, dict[str, str]]:
     found = {}
     for name in methods:
         with forgotten_globals(), tempfile.TemporaryDirectory() as folder:
-            found[name] = fake_step(toy_run(name, Path(folder), 4, 1))
+            try:
+                found[name] = fake_step(toy_run(name, Path(folder), 4, 1))
+            except Exception as error:
+                found[name] = dict(
+                    result=FAILED, where=_place(error, f'{error}')
+                )
             print(name, *found[name].values(), sep=' | ', flush=True)
     return found
 
@@ -193,7 +199,7 @@ def main() -> None:
     found = measure(args.methods)
     if args.json:
         args.json.write_text(json.dumps(found, indent=1) + '\n')
-    sys.exit(any(entry['result'] == WRONG for entry in found.values()))
+    sys.exit(any(e['result'] in (WRONG, FAILED) for e in found.values()))
 
 
 if __name__ == '__main__':

@@ -16,6 +16,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from torch import nn
 
 from mmkd.registry import MODEL_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS
+from mmkd.utils.settings import require_dict
 
 #: key of the common phase in ``optim_wrapper``
 MAIN = 'main'
@@ -187,6 +188,12 @@ class PhasedOptimWrapperConstructor:
     ) -> None:
         self.configs = dict(optim_wrapper_cfg)
         self.configs.pop('constructor', None)
+        for name, config in self.configs.items():
+            require_dict(
+                f'optim_wrapper.{name}',
+                config,
+                "type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)",
+            )
         if paramwise_cfg is not None:
             raise ValueError(
                 'optim_wrapper.paramwise_cfg: give it inside '
