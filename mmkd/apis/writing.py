@@ -113,12 +113,14 @@ def data_block(
 
 def schedule_block(recipe: Recipe, evaluated: bool) -> dict[str, Any]:
     """Return the variables of optimizer, schedule and checkpoints."""
-    loop = 'EpochBasedTrainLoop' if recipe.by_epoch else 'IterBasedTrainLoop'
     key = 'max_epochs' if recipe.by_epoch else 'max_iters'
     found: dict[str, Any] = {key: recipe.length}
     found['optim_wrapper'] = recipe.optim_wrapper
     found['param_scheduler'] = recipe.param_scheduler
-    train: dict[str, Any] = {'type': loop, key: Name(key)}
+    train: dict[str, Any] = dict(type='IterBasedTrainLoop')
+    if recipe.by_epoch:  # the base of mmpose has this key
+        train = dict(by_epoch=True)
+    train[key] = Name(key)
     if evaluated:
         train['val_interval'] = recipe.interval
     found['train_cfg'] = train

@@ -12,12 +12,14 @@ scenes = dict(
 train_dataloader = dict(
     batch_size=8,
     num_workers=0,
+    persistent_workers=False,  # mmpretrain's train.py asks for them
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(split='train', num_samples=32, **scenes),
 )
 val_dataloader = dict(
     batch_size=8,
     num_workers=0,
+    persistent_workers=False,  # mmpretrain's train.py asks for them
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(split='val', num_samples=16, **scenes),
 )
