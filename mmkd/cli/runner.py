@@ -73,7 +73,7 @@ def start_processes(config: Config) -> None:
         ),
     )
     config.model_wrapper_cfg.device_ids = None
-    strategy = config.get('strategy') or {}
+    strategy: Any = config.get('strategy') or {}
     if strategy.get('type') == 'FSDPStrategy':
         wrapper = dict(type='MMFullyShardedDataParallel')
         wrapper |= dict(strategy.get('model_wrapper') or {})
