@@ -72,7 +72,7 @@ def fake_step(toy: Toy) -> dict[str, str]:
             return dict(result=STOPPED, where=_place(error, str(error.func)))
         except RuntimeError as error:
             text = str(error)
-            if 'device' in text:
+            if 'device' in text and 'PrimaryContext' not in text:
                 return dict(result=WRONG, where=_place(error, text))
             return dict(result=STOPPED, where=_place(error, text))
         except (TypeError, ValueError, NotImplementedError) as error:
@@ -99,6 +99,7 @@ def _networks(model: nn.Module) -> Iterator[nn.Module]:
     yield model
     for role in getattr(model, 'roles', ()):
         yield role.network
+        yield role.heads
 
 
 def _move(module: nn.Module, mode: FakeTensorMode) -> None:
