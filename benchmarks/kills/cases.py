@@ -46,6 +46,8 @@ CASES = {
     'HSJP': 'hsjp/toy_hsjp',
     'MoCo': 'mcl_moco/toy_moco',
     'MCL on MoCo': 'mcl_moco/toy_mcl_moco_x2',
+    'features': 'feature_distillation/toy_features_all',
+    'AnchorNet': 'anchornet/toy_proposal',
     **{
         f'{name.upper()}, pruning': (
             f'soft_filter_pruning/cpu_{name}_resnet20_p30_cifar100'

@@ -43,4 +43,5 @@ def test_misspelt(key: str, meant: str) -> None:
 
 def test_others_stay() -> None:
     """Parts of names, and names that only other variants have."""
-    check('backbone', 'layer', 'head.weight', 'absolute_pos_embed', 'layer5')
+    keys = ['backbone', 'layer', 'head.weight', 'absolute_pos_embed', 'layer5']
+    assert check(*keys) is None

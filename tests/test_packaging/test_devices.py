@@ -23,7 +23,7 @@ MAY_MAKE = {
     'distillers/batch.py': {'hard_loss'},  # the rehearsal's, on the CPU
     'distillers/deployment.py': {'set_deploy'},  # a buffer
     'distillers/exchange_parts.py': {'losses'},  # the ramp, logged only
-    'distillers/normalization.py': {'_constants'},  # before training
+    'distillers/normalization.py': {'pixel_constants'},  # before training
     'distillers/sample_index.py': {'__call__', 'read'},  # moved by the batch
     'distillers/shrink.py': {'__call__'},  # the rehearsal's, on the CPU
     'exchanges/knowledge_collaboration_exchange.py': {'setup'},  # buffers
@@ -32,9 +32,11 @@ MAY_MAKE = {
     'memory/sample_banks.py': {'random_banks'},  # buffers
 }
 MAY_WAIT = {
+    'classifiers/dynamic_patch_classifier.py': {'predict'},
+    'classifiers/patch_selector.py': {'check_maps'},  # in an error message
     'cohorts/build.py': {'_settings'},  # before training
     'distillers/finite.py': {'check_losses'},  # once per step, and only there
-    'distillers/normalization.py': {'_constants'},
+    'distillers/normalization.py': {'pixel_constants'},
     'distillers/sample_index.py': {'_identity'},  # labels on the CPU only
     'pretrainers/jigsaw_heatmap.py': {
         'encode',
@@ -42,6 +44,7 @@ MAY_WAIT = {
         'decode_slots',
         '_best_permutations',
     },
+    'features/sources.py': {'_mm_source'},  # before training
     'heads/jigsaw_heatmap_head.py': {'predict'},
     'losses/label_maps.py': {'class_labels'},  # in an error message
     'memory/class_selection.py': {'_given'},  # draws that a test gives

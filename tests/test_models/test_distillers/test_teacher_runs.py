@@ -56,6 +56,7 @@ def test_what_the_taps_read_stays(
 
 
 def test_parts_between_taps_are_compiled() -> None:
+    torch.compiler.reset()  # what other tests have compiled
     inner = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
     network = nn.Sequential(nn.Linear(2, 2), inner, nn.ModuleList([inner]))
     ran: list[int] = []

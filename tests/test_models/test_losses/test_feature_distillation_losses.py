@@ -27,7 +27,7 @@ def layer(loss: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     return weight.flatten(1), bias
 
 
-def same_gradient(
+def assert_same_gradient(
     found: torch.Tensor, expected: torch.Tensor, student: torch.Tensor
 ) -> None:
     torch.testing.assert_close(found, expected)
@@ -42,7 +42,7 @@ def test_dense_term() -> None:
     student = features(2, 3, 4, 3).requires_grad_()
     teacher = features(2, 5, 4, 3)
     expected = 2 * dense_cosine(student, teacher, *layer(loss))
-    same_gradient(loss(student, teacher), expected, student)
+    assert_same_gradient(loss(student, teacher), expected, student)
 
 
 def test_dense_term_pools_the_larger_map() -> None:
@@ -59,7 +59,7 @@ def test_global_term_is_the_dense_one_of_a_single_place() -> None:
     expected = dense_cosine(
         student[..., None, None], teacher[..., None, None], *layer(loss)
     )
-    same_gradient(loss(student, teacher), expected, student)
+    assert_same_gradient(loss(student, teacher), expected, student)
     maps = features(4, 3, 2, 5), features(4, 5, 3, 3)
     averaged = [m.mean((2, 3)) for m in maps]
     torch.testing.assert_close(loss(*maps), loss(*averaged))
@@ -74,7 +74,7 @@ def test_pseudo_classes_and_their_queue() -> None:
         expected = 3 * pseudo_classes(
             student, teacher, *layer(loss), queue, 0.5, 0.25
         )
-        same_gradient(loss(student, teacher), expected, student)
+        assert_same_gradient(loss(student, teacher), expected, student)
         for row in range(4):
             queue[:, (4 * step + row) % 7] = teacher[row] / teacher[row].norm()
         torch.testing.assert_close(loss.queue[0], queue)
