@@ -122,7 +122,7 @@ def test_mixed_precision_of_a_foreign_wrapper(toy, tool, error_line):
     ('arguments', 'words'),
     [
         (['trainn_cfg.max_iters=3'], ['trainn_cfg', 'nearest: train_cfg']),
-        (['train_cfg.max_iter=3'], ['IterBasedTrainLoop', 'max_iter']),
+        (['train_cfg.max_iter=3'], ['train_cfg', 'nearest: max_iters']),
         (['model.teacher.checkpoint=no.pth'], ['no.pth', 'not exist']),
         (['model.taps.logits=decode_head.conv'], ['tap logits', 'conv_seg']),
         (['model.losses.kd.type=mmkd.KLDiv'], ['mmkd.KLDiv']),

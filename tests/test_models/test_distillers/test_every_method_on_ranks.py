@@ -132,6 +132,8 @@ def test_processes_equal_one(toy: Toy, name: str, tmp_path: Path) -> None:
 def test_bfloat16_is_finite_and_close(
     toy: Toy, name: str, tmp_path: Path
 ) -> None:
+    if name.startswith(('OKDHP', 'pose baseline')):
+        pytest.skip('CPMHead of mmpose makes NumPy arrays of its maps')
     batches = prepared(toy, False)
 
     def run(kind: str) -> Any:
