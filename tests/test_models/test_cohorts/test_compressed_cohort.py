@@ -30,13 +30,17 @@ def _scope() -> Any:
         yield
 
 
-def classifier(num_classes: int = 7, **backbone: Any) -> dict[str, Any]:
+def classifier(
+    num_classes: int = 7, in_channels: int = 512, **backbone: Any
+) -> dict[str, Any]:
     return dict(
         type='ImageClassifier',
         backbone=backbone,
         neck=dict(type='GlobalAveragePooling'),
         head=dict(
-            type='LinearClsHead', num_classes=num_classes, in_channels=512
+            type='LinearClsHead',
+            num_classes=num_classes,
+            in_channels=in_channels,
         ),
     )
 
@@ -233,7 +237,7 @@ def test_only_the_stem_is_shared() -> None:
             ),
         ),
         pytest.param(
-            classifier(type='DenseNet', arch='121'),
+            classifier(in_channels=1024, type='DenseNet', arch='121'),
             dict(num_students=2),
             marks=pytest.mark.slow,
         ),
