@@ -9,9 +9,11 @@ from typing import Any
 from mmkd.apis.data.find import find_data
 from mmkd.apis.data.folder import FolderData
 from mmkd.apis.heads import class_options
-from mmkd.apis.methods import Pair, Plan, choose_method
+from mmkd.apis.methods import choose_method
 from mmkd.apis.named import Named, find_network
+from mmkd.apis.pair import Pair
 from mmkd.apis.places import Places, find_places
+from mmkd.apis.plans import Plan
 from mmkd.apis.tasks import TASK_OF
 from mmkd.networks import load_config
 
