@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import MessageHub
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 
 GOLDEN = Path(__file__).parent / 'golden'
@@ -45,6 +45,12 @@ def _keep_default_scope() -> Iterator[None]:
 def _new_message_hub() -> None:
     """Forget epochs and iterations that earlier tests' runners noted."""
     MessageHub._instance_dict.clear()
+
+
+@pytest.fixture(autouse=True)
+def _new_logger() -> None:
+    """Forget loggers, and their levels, of earlier tests' runners."""
+    MMLogger._instance_dict.clear()
 
 
 @pytest.fixture(scope='session')

@@ -175,7 +175,13 @@ def test_configs_of_mmkd_are_bases() -> None:
 # -- the scope that mmengine stamps on what is inherited from mmkd ----------
 
 
-@pytest.mark.parametrize('folder', list(CHILDREN))
+@pytest.mark.parametrize(
+    'folder',
+    [
+        pytest.param(folder, marks=() if 'toy_' in name else pytest.mark.slow)
+        for folder, name in CHILDREN.items()
+    ],
+)
 def test_children_of_configs_are_built(
     folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

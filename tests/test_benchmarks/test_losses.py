@@ -22,6 +22,7 @@ ROWS = dict(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('method', ROWS)
 def test_report(method, tmp_path, capsys):
     out = tmp_path / 'new' / 'results.json'

@@ -11,6 +11,7 @@ pytest.importorskip('mmpose')
 from benchmarks import pose_data as benchmark  # noqa: E402
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('size', ['256x192', '384x288'])
 def test_report(tmp_path, capsys, size):
     out = tmp_path / 'report.json'

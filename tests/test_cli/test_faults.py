@@ -43,6 +43,7 @@ def told(found):
     ]
 
 
+@pytest.mark.slow
 def test_a_part_of_the_faults(tool, tmp_path):
     found = run(all_faults(tmp_path)[::EVERY], tool, tmp_path)
     assert len(found) > 10

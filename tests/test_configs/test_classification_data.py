@@ -44,6 +44,7 @@ def load(name):
     return Config.fromfile(FOLDER / f'{name}.py')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('name', 'classes'),
     [('cifar10', 10), ('cifar100', 100), ('cifar100_class_aware', 100)],

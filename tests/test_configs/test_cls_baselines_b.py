@@ -181,6 +181,7 @@ def test_constants(name: str) -> None:
         assert (views.crop_padding, pixels.crop_padding) == (4, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name',
     [*ALL, *(pytest.param(name, marks=pytest.mark.slow) for name in SHORT)],

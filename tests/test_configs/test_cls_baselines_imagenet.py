@@ -49,6 +49,7 @@ def test_constants(method: str) -> None:
         assert loss[key] == value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('method', METHODS)
 def test_one_step(method: str, tmp_path: Path) -> None:
     config = config_of(method)

@@ -69,6 +69,7 @@ def test_only_the_model_differs_from_the_baseline(pair: str) -> None:
         assert loss['loss_weight'] == (weight if method == 'pkd' else 1)
 
 
+@pytest.mark.slow
 def test_weights_are_those_of_the_teachers_config() -> None:
     """By the index of mmdetection, name by name."""
     for pair in PAIRS:
@@ -127,6 +128,7 @@ def toy_model(name: str, folder: Path) -> Any:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('method', 'network'),
     [

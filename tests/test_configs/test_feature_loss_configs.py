@@ -126,6 +126,7 @@ def test_protocol(name):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('pair', PAIRS)
 def test_pairs_inherit_the_protocol(pair):
     for method, weight in WEIGHTS.items():
@@ -146,6 +147,7 @@ def test_pairs_inherit_the_protocol(pair):
         assert config.optim_wrapper == student.optim_wrapper
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('method', FIRST)
 def test_two_phases(method):
     for pair in FLOWS if method == 'fsp' else PAIRS:

@@ -60,6 +60,7 @@ def test_every_published_row_has_a_config() -> None:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name',
     [
@@ -82,6 +83,7 @@ def test_cohorts_of_hourglasses_are_built(name: str) -> None:
     assert model.cohort[2].backbone.stacks[cohort.shared_stacks - 1] is shared
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('encoder', ['res18', 'mobilenetv2', 'shufflenetv2'])
 def test_light_networks_share_the_whole_encoder(encoder: str) -> None:
     config = config_of(f'okdhp_{encoder}_mpii')

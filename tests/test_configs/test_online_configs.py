@@ -168,6 +168,7 @@ def test_folders_have_configs():
     assert {name.split('/')[0] for name in TOYS} == set(FOLDERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('folder', FOLDERS)
 def test_common_settings(folder):
     for name in (n for n in NAMES if n.startswith(f'{folder}/')):

@@ -64,6 +64,7 @@ def started(name: str, checkpoint: Path) -> tuple[dict, dict]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', PUBLISHED)
 def test_backbone_is_the_exported_one(name: str, tmp_path: Path) -> None:
     depth = name.split('_')[0].removeprefix('resnet')

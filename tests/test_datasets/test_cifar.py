@@ -235,6 +235,7 @@ def test_batched_and_pipeline_exclude_each_other(root):
         make(root, batched=True, pipeline=PACK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('split', 'count'), [('train', 500), ('test', 100)])
 def test_real_data(data_root, split, count):
     dataset = DATASETS.build(

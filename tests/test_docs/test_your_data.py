@@ -150,6 +150,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     return case
 
 
+@pytest.mark.slow
 def test_configs_of_a_page_read_its_data(case: Case, tmp_path: Path) -> None:
     """The quick part: bases exist, files and labels are found."""
     page = case.page(tmp_path)

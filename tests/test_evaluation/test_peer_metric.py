@@ -76,7 +76,14 @@ def evaluate(metric: Any, task: str, samples: list[Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ('case', 'nested'),
     [
-        *((case, 'samples') for case in METRICS),
+        *(
+            pytest.param(
+                case,
+                'samples',
+                marks=() if case == 'segmentation' else pytest.mark.slow,
+            )
+            for case in METRICS
+        ),
         ('segmentation', 'dicts'),
         ('segmentation', 'element'),
     ],
@@ -271,6 +278,7 @@ def run(samples: list[dict], size: int) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('value', ['even', 'uneven'])
 def test_two_processes_give_the_same_as_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str

@@ -52,6 +52,7 @@ def grids(grid):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('changes', 'words'),
     [

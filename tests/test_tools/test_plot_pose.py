@@ -96,6 +96,7 @@ def test_missing_checkpoint(tool, untrained, error_line):
     assert 'toy_hsjp.pth.no" does not exist' in line
 
 
+@pytest.mark.slow
 def test_heat_maps_of_a_cohort(tool, tmp_path, error_line) -> None:
     config = Config.fromfile(CONFIGS.parent / 'okdhp' / 'toy_okdhp.py')
     config.model.cohort.peer.backbone.feat_channels = 8

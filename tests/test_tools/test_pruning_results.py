@@ -58,6 +58,7 @@ def call(main, *args: object) -> None:
     main([str(arg) for arg in args])
 
 
+@pytest.mark.slow
 def test_measure(study, tool, tmp_path, capsys) -> None:
     main = tool('pruning_results').main
     options = ('--rounds', 1, '--batch-size', 2)

@@ -112,6 +112,7 @@ def write(tmp_path: Path) -> Any:
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'kind',
     [
@@ -147,6 +148,7 @@ def test_all_tools(
     tool('train').main([written, '--work-dir', str(run), '--resume'])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('again', ['file', 'written'])
 def test_pruned_network(
     write: Any, tmp_path: Path, tool: Any, again: str

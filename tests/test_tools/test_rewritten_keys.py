@@ -97,6 +97,7 @@ def mean_teacher(folder: Path) -> dict[str, Any]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('model', 'prefix'),
     [
@@ -154,6 +155,7 @@ def test_trained_exported_tested_resumed(
         assert torch.equal(again[key], value), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('model', ['plain', 'student'])
 def test_pruned(tmp_path: Path, tool: Any, model: str) -> None:
     hook = dict(

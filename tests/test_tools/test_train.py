@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 
 
+@pytest.mark.slow
 def test_trains_a_distiller_from_any_folder(toy, tools_folder):
     done = subprocess.run(
         [

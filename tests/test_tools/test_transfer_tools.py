@@ -73,6 +73,7 @@ def test_linear_eval(files, tool, capsys):
     assert '(120 test images)' in line
 
 
+@pytest.mark.slow
 def test_linear_eval_with_training_transforms(files, tool):
     module = tool('linear_eval')
     config = Config.fromfile(files.data)
@@ -150,6 +151,7 @@ def real_images(root: Path) -> dict:
     )
 
 
+@pytest.mark.slow
 def test_real_images(files, tool, data_root):
     if not (data_root / 'imagenette').is_dir():
         pytest.skip('MMKD_DATA has no imagenette')

@@ -97,6 +97,7 @@ def test_covariance_is_that_of_the_peers_alone() -> None:
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.slow
 def test_once_an_epoch_and_exact_after_an_interruption(tmp_path) -> None:
     whole = run(tmp_path / 'whole', by_epoch=True)
     epochs = {step: number for step, (number, _) in whole.weights.items()}

@@ -77,6 +77,7 @@ def run(name: str, folder: Any, hooks: list[Hook], accumulate: int = 1) -> Any:
     return runner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name',
     [
@@ -101,6 +102,7 @@ def test_a_bad_batch_leaves_no_trace(
     assert 'parse_losses' not in vars(found.model)
 
 
+@pytest.mark.slow
 def test_accumulated_batches_are_left_out_together(tmp_path: Any) -> None:
     guard = FiniteGradientHook(max_left_out=1)
     found = run('cirkd', tmp_path, [Poison((2,)), guard], accumulate=2)

@@ -249,6 +249,7 @@ class Counting(MetaOptimizationHook):
         return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('interval', [1, 2, 50])
 def test_steps_of_an_epoch(tmp_path: Path, interval: int) -> None:
     hook = Counting(interval=interval)
@@ -276,6 +277,7 @@ def test_without_the_hook_phi_is_constant(tmp_path: Path) -> None:
     assert all(p.grad is None for p in matching.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'memory', [False, pytest.param(True, marks=pytest.mark.slow)]
 )

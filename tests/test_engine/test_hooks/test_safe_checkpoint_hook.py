@@ -208,6 +208,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return room
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'files',
     [4, 6, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 1, 2, 3))],

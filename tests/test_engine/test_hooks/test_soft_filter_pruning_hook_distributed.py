@@ -95,6 +95,7 @@ def test_the_first_process_decides(ranks, kind) -> None:
     assert any(not torch.equal(own[name], expected[name]) for name in own)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('method', METHODS)
 def test_processes_hold_the_same_weights_after_every_epoch(
     ranks, method

@@ -116,6 +116,7 @@ def test_the_peers_of_a_cohort(tmp_path: Path) -> None:
     check_half_is_zero(deployed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('stop_after', [2, 3])
 def test_resuming_iterations_is_exact(tmp_path, stop_after: int) -> None:
     pytest.importorskip('mmpretrain')

@@ -20,6 +20,7 @@ from tests.support.hssakd_toy import config, method  # noqa: E402
 NETWORKS = dict(teacher=[''], student=[''], online=['peer0.', 'peer1.'])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', NETWORKS)
 def test_metrics_are_logged_beside_the_accuracy(
     kind: str, tmp_path: Path

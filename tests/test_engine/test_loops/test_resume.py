@@ -97,6 +97,7 @@ def states(runner: Any) -> dict[str, Any]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('by_epoch', [False, True], ids=['iters', 'epochs'])
 def test_resumed_run_equals_straight_run(
     tmp_path: Path, model: Any, by_epoch: bool

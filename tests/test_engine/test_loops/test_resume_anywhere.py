@@ -35,6 +35,7 @@ def by_iterations(interval: int) -> dict[str, Any]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('stop', [5, 4], ids=['within', 'near the end'])
 def test_within_an_epoch(tmp_path: Path, model: Any, stop: int) -> None:
     """Three steps an epoch, saved after steps 2 and 4, or 3."""
@@ -125,6 +126,7 @@ class Finished(Hook):
         self.count, self.best = hook.wait_count, hook.best_score
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('best', [False, True], ids=['last', 'best'])
 def test_early_stopping_goes_on_counting(
     tmp_path: Path, model: Any, best: bool

@@ -248,6 +248,7 @@ def same(one: Any, two: Any) -> None:
         assert one == two
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_straight_run(tmp_path: Path) -> None:
     """Networks, discriminators, all optimizers: bit for bit."""
     straight, whole = run(tmp_path / 'a')

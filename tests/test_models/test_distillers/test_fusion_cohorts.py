@@ -163,6 +163,7 @@ def run(work_dir: Path, stop_after: int | None = None, **more: Any) -> Any:
     return runner, diary
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_straight_run(tmp_path: Path) -> None:
     """Weights, statistics, ramp: bit for bit; a peer is a plain network."""
     straight, whole = run(tmp_path / 'a')

@@ -66,6 +66,7 @@ def run(work_dir: Path, stop_after: int | None = None, **options: Any) -> Any:
     return runner, diary
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_straight_run(tmp_path: Path) -> None:
     """Banks and drawn negatives, too; and any peer exports strictly."""
     straight, whole = run(tmp_path / 'a')

@@ -171,6 +171,7 @@ def test_everything_runs_once_per_step(build: Any, batch: Any) -> None:
 # -- the teacher is frozen -------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('task', TASKS)
 def test_teacher_does_not_change(build: Any, batch: Any, task: str) -> None:
     distiller = build(task)

@@ -146,6 +146,7 @@ def test_nothing_is_visible() -> None:
     assert all(p.grad.abs().max() == 0 for p in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('flip', [False, True])
 def test_every_branch_and_the_ensemble_predict_in_one_pass(flip: bool) -> None:
     model = build_okdhp(cohort=UNBALANCED, deploy='aggregated').eval()

@@ -179,6 +179,7 @@ def test_evaluated_and_exported(tmp_path: Path) -> None:
             assert torch.equal(written[key], value), key
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_straight_run(tmp_path: Path) -> None:
     """Averages, their statistics and their counter: bit for bit."""
     config = cohort_config(**dict(PCL, deploy=0))

@@ -62,6 +62,7 @@ def test_ranks_agree(ranks):
         assert torch.equal(buffer, second[name]), name
 
 
+@pytest.mark.slow
 def test_banks_are_those_of_one_process(ranks):
     single = run(slice(None), seed=0)
     for side in ('student', 'teacher'):

@@ -59,6 +59,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('sync', [True, False])
 def test_banks_are_those_of_one_process(ranks, sync):
     """With one normaliser, losses and gradients are, too."""
