@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,9 @@ def read_stages(config: Config) -> list[Stage]:
     """Read and check ``stages``.
 
     A training has a ``config`` (a path from the folder of the file, as
-    ``_base_``, or ``package::path``) or takes the file's own keys; all other
-    keys of the entry are changes to it. Its files, ``stage:NAME``, come
-    from earlier stages.
+    ``_base_``, or of a file it inherits from, or ``package::path``) or
+    takes the file's own keys; all other keys of the entry are changes to
+    it. Its files, ``stage:NAME``, come from earlier stages.
 
     Raises:
         FileNotFoundError: a config does not exist.
@@ -181,9 +181,18 @@ def changed(config: Config, changes: Mapping[str, Any], where: str) -> Config:
 
 
 def _beside(name: str, file: str | None) -> str:
+    """Path of a config that ``file``, or a config it inherits from, names."""
     if '::' in name or file is None:
         return name
-    return str(Path(file).parent / name)
+    found = (path for path in _beside_each(name, file) if Path(path).exists())
+    return next(found, str(Path(file).parent / name))
+
+
+def _beside_each(name: str, file: str) -> Iterator[str]:
+    yield str(Path(file).parent / name)
+    for base in Config._get_base_files(file):
+        path, _ = Config._get_cfg_path(base, file)
+        yield from _beside_each(name, path)
 
 
 def _check_references(stage: Stage, known: list[str], names: list) -> None:

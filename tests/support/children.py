@@ -25,19 +25,29 @@ CHILDREN = {
     'cl_ilr': 'cl_ilr/toy_cl_ilr.py',
     'cls_baselines': 'cls_baselines/cpu_baseline_resnet8_25_cifar100.py',
     'afd': 'afd/toy_afd.py',
+    'anchornet': 'anchornet/toy_proposal.py',
     'detection': 'detection/toy_baseline_faster_rcnn.py',
     'dml': 'dml/toy_dml.py',
+    'feature_distillation': 'feature_distillation/'
+    'cpu_tune_resnet18_imagenette.py',
     'ffl': 'ffl/toy_ffl.py',
     'hsjp': 'hsjp/toy_hsjp.py',
     'hssakd': 'hssakd/toy_online_x2.py',
     'kdcl': 'kdcl/toy_kdcl.py',
+    'lmcl': 'lmcl/toy_lmcl_x2.py',
     'mcl': 'mcl/toy_mcl_x2.py',
     'mcl_moco': 'mcl_moco/toy_mcl_moco_x2.py',
+    'mcl_okd': 'mcl_okd/toy_mcl_okd.py',
+    'oem': 'oem/toy_oem.py',
     'okddip': 'okddip/toy_okddip.py',
+    'okdhp': 'okdhp/toy_okdhp.py',
     'one': 'one/toy_one.py',
+    'pcl': 'pcl/toy_pcl.py',
     'quickstart': 'quickstart/student.py',
+    'seg_baselines': 'seg_baselines/toy_cwd.py',
     'soft_filter_pruning': 'soft_filter_pruning/'
     'cpu_dml_asrfp_resnet20_p30_cifar100.py',
+    'transfer': 'transfer/cpu_deeplabv3_camvid.py',
 }
 
 
@@ -48,6 +58,8 @@ def build(config: Config, with_data: bool) -> list[str]:
         Names of the classes: model, visualizer, data set.
     """
     config.launcher = 'none'
+    if 'teacher' in config.model:
+        config.model.teacher.checkpoint = None  # its file is not there
     runner = Runner.from_cfg(config)
     loader = config.train_dataloader
     if with_data:

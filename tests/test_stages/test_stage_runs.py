@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 
 import onnxruntime
 import pytest
@@ -13,6 +14,7 @@ from mmengine.config import Config
 pytest.importorskip('mmpretrain')
 from mmkd.checkpoints.read import read_checkpoint  # noqa: E402
 from mmkd.deploy import load_deployed  # noqa: E402
+from mmkd.stages.plan import read_stages  # noqa: E402
 from mmkd.toys import toy_classifier, toy_dataset  # noqa: E402
 from tests.support.tool_runs import (  # noqa: E402, F401
     _isolated_runs,
@@ -285,3 +287,15 @@ def test_a_stage_can_train_a_compact_network(run, chain):
     assert {k: v.shape for k, v in tuned.items()} == {
         k: v.shape for k, v in cut.items()
     }
+
+
+@pytest.mark.parametrize('base', ['{configs}/', 'mmkd::'])
+def test_configs_beside_a_base_are_found(tmp_path, base):
+    configs = Path(__file__).parents[2] / 'configs'
+    child = tmp_path / 'child.py'
+    name = 'stages/toy_hssakd_asrfp_onnx.py'
+    child.write_text(f"_base_ = '{base.format(configs=configs)}{name}'\n")
+    stages = read_stages(Config.fromfile(child))
+    trained = {s.name: s.config for s in stages if s.config is not None}
+    assert list(trained) == ['teacher', 'distill', 'prune']
+    assert trained['distill'].model.type == 'mmkd.OfflineDistiller'
