@@ -12,11 +12,11 @@ model = dict(
     ),
     global_net=dict(
         config='mmkd::anchornet/cpu_global_imagenette.py',
-        checkpoint='work_dirs/cpu_global_imagenette/epoch_6.pth',
+        checkpoint='work_dirs/cpu_global_imagenette/epoch_15.pth',
     ),
     patch_net=dict(
         config='mmkd::anchornet/cpu_full_imagenette.py',
-        checkpoint='work_dirs/cpu_patch_imagenette/epoch_1.pth',
+        checkpoint='work_dirs/cpu_patch_imagenette/epoch_5.pth',
     ),
     selector=dict(
         type='mmkd.PatchSelector',
