@@ -24,7 +24,7 @@ model = dict(
         iou_thresholds=0.3,
         accept_top_left=False,
     ),
-    exit_thresholds=[0.6462, 0.4022, 0.5735, 0.0, 0.0, 0.0],
+    exit_thresholds=[0.8397, 0.7917, 0.7906, 0.564, 0.7277, 0.0],
 )
 val_evaluator = dict(_delete_=True, type='mmkd.DynamicAccuracy', topk=(1, 5))
 test_evaluator = val_evaluator
