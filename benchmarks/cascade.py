@@ -1,6 +1,7 @@
 """What AnchorNet's selection and cascade cost, as ratios within one run.
 
     python -m benchmarks.cascade CONFIG [--dense CONFIG] [--batch-size 64]
+        [--channels-last]
 
 CONFIG is that of a mmkd.DynamicPatchClassifier; weights are random, the
 thresholds are set so that equally many images leave at every stage.
@@ -54,6 +55,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=64)
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--device', default='cpu')
+    parser.add_argument('--channels-last', action='store_true')
     parser.add_argument('--json', help='write the numbers into this file')
     return parser.parse_args(argv)
 
@@ -125,9 +127,13 @@ def throughput(args: argparse.Namespace) -> dict[str, float]:
     dense: Any = freeze(
         build_network(deployed_network(read_config(dense_config)))
     )
-    cascade, dense = cascade.to(args.device), dense.to(args.device)
+    layout = torch.contiguous_format
+    if args.channels_last:
+        layout = torch.channels_last
+    cascade = cascade.to(args.device, memory_format=layout)
+    dense = dense.to(args.device, memory_format=layout)
     shape = (args.batch_size, 3, args.size, args.size)
-    images = torch.randn(shape, device=args.device)
+    images = torch.randn(shape, device=args.device).to(memory_format=layout)
     cascade.exit_thresholds = even_thresholds(cascade, images)
     _, stages = cascade.run(images)
     costs = cascade.costs(images)

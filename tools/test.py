@@ -69,6 +69,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper')
+
+
 def apply_arguments(
     config: Config, args: argparse.Namespace, state: dict[str, Any]
 ) -> None:
@@ -91,6 +94,10 @@ def apply_arguments(
                 f'config="{args.config}" has no {key}: add it, e.g. '
                 f'{key} = {key.replace("test", "val")}'
             )
+    if any(config.get(key) is None for key in TRAINING):
+        # e.g. a cascade, whose networks are trained by their own configs
+        for key in (*TRAINING, 'param_scheduler'):
+            config[key] = None
     if args.out is not None:
         write_predictions(config, args.out)
     if args.show_dir is not None:

@@ -12,11 +12,11 @@ model = dict(
     ),
     global_net=dict(
         config='mmkd::anchornet/cpu_global_imagenette.py',
-        checkpoint='work_dirs/cpu_global_imagenette/epoch_6.pth',
+        checkpoint='work_dirs/cpu_global_imagenette/epoch_15.pth',
     ),
     patch_net=dict(
         config='mmkd::anchornet/cpu_full_imagenette.py',
-        checkpoint='work_dirs/cpu_patch_imagenette/epoch_1.pth',
+        checkpoint='work_dirs/cpu_patch_imagenette/epoch_5.pth',
     ),
     selector=dict(
         type='mmkd.PatchSelector',
@@ -24,7 +24,7 @@ model = dict(
         iou_thresholds=0.3,
         accept_top_left=False,
     ),
-    exit_thresholds=[0.6462, 0.4022, 0.5735, 0.0, 0.0, 0.0],
+    exit_thresholds=[0.8397, 0.7917, 0.7906, 0.564, 0.7277, 0.0],
 )
 val_evaluator = dict(_delete_=True, type='mmkd.DynamicAccuracy', topk=(1, 5))
 test_evaluator = val_evaluator

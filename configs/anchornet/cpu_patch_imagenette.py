@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/datasets/imagenette_128.py',
     '../_base_/models/efficientnet_lite0_imagenette.py',
-    '../_base_/schedules/cpu_finetune_1e.py',
+    '../_base_/schedules/cpu_finetune_3e.py',
     '../_base_/cls_runtime.py',
 ]
 model = dict(
@@ -20,3 +20,6 @@ model = dict(
     ),
     test_patches='selected',
 )
+max_epochs = 5
+param_scheduler = dict(T_max=max_epochs)
+train_cfg = dict(max_epochs=max_epochs, val_interval=5)

@@ -18,6 +18,26 @@ from mmkd.utils.modes import evaluating
 
 
 @dataclass(frozen=True)
+class Proposal:
+    """What a proposal network points at in one image.
+
+    Args:
+        label: the class that it predicts.
+        boxes: (K, 4), y1, x1, y2, x2, the windows in the order of looking.
+        scores: (K,), the evidence of each window for ``label``.
+        evidence: (gh, gw), what each window adds to the logit of ``label``,
+            of the last branch.
+        bias: of that class; with the sum of ``evidence`` the logit.
+    """
+
+    label: int
+    boxes: np.ndarray
+    scores: np.ndarray
+    evidence: np.ndarray
+    bias: float
+
+
+@dataclass(frozen=True)
 class Explanation:
     """What a cascade saw in one image.
 
@@ -56,6 +76,32 @@ class Explanation:
         return float(self.evidence.sum() + self.bias)
 
 
+@torch.no_grad()
+def propose(model: Any, image: Tensor) -> Proposal:
+    """Choose the windows of one image (1, 3, H, W), with their scores.
+
+    Args:
+        model: with ``proposal`` and ``selector``, in eval mode.
+        image: as the networks are shown it.
+    """
+    network = model.proposal
+    (*_, features) = network.extract_feat(image, stage='backbone')
+    label = int(network(image)[0].argmax())
+    weight = linear_weights(network)[-1][label][None]
+    cells = features.shape[2] * features.shape[3]
+    evidence = class_evidence(features, weight)[0, 0] / cells
+    boxes = choose_windows(network, model.selector, image)[0][0]
+    layers = getattr(network.head, 'fcs', None) or [network.head.fc]
+    bias = layers[-1].bias
+    return Proposal(
+        label=label,
+        boxes=boxes.cpu().numpy(),
+        scores=_at(evidence, boxes[:, :2] // network.backbone.stride),
+        evidence=evidence.double().cpu().numpy(),
+        bias=0.0 if bias is None else float(bias[label]),
+    )
+
+
 def explain(cascade: Any, image: Tensor) -> Explanation:
     """Take the decision for one image (1, 3, H, W) apart."""
     with evaluating(cascade):
@@ -63,27 +109,17 @@ def explain(cascade: Any, image: Tensor) -> Explanation:
         stage, label = int(stages[0]), int(logits[0].argmax())
         total = cascade.stage_logits(image)[0]
         single = torch.diff(total, dim=0, prepend=torch.zeros_like(total[:1]))
-        network = cascade.proposal
-        (*_, features) = network.extract_feat(image, stage='backbone')
-        proposed = int(network(image)[0].argmax())
-        weight = linear_weights(network)[-1][proposed][None]
-        cells = features.shape[2] * features.shape[3]
-        evidence = class_evidence(features, weight)[0, 0] / cells
-        boxes = choose_windows(network, cascade.selector, image)[0][0]
-        layers = getattr(network.head, 'fcs', None) or [network.head.fc]
-        bias = layers[-1].bias
-        stride = network.backbone.stride
-        corners = boxes[:, :2] // stride
+        found = propose(cascade, image)
     return Explanation(
         label=label,
         stage=stage,
-        boxes=boxes.cpu().numpy(),
-        scores=_at(evidence, corners),
+        boxes=found.boxes,
+        scores=found.scores,
         contributions=single[:, label].double().cpu().numpy(),
         confidences=total.softmax(-1).amax(-1).cpu().numpy(),
-        proposed=proposed,
-        evidence=evidence.double().cpu().numpy(),
-        bias=0.0 if bias is None else float(bias[proposed].detach()),
+        proposed=found.label,
+        evidence=found.evidence,
+        bias=found.bias,
     )
 
 

@@ -63,11 +63,11 @@ def picture_patches(
         data = cascade.data_preprocessor(batch, False)
         found = explain(cascade, data['inputs'])
         truth = int(packed['data_samples'].gt_label)
-        title = f'{_name(names, truth)}: {_name(names, found.label)}'
+        title = f'{class_name(names, truth)}: {class_name(names, found.label)}'
         rows.append(
             dict(
                 vars(found),
-                image=_pixels(cascade, data['inputs']),
+                image=shown_pixels(cascade, data['inputs']),
                 title=title,
                 logit=found.logit,
                 proposal_logit=found.proposal_logit,
@@ -94,13 +94,14 @@ def picture_patches(
     return [*lines, *(str(folder / file) for file in files)]
 
 
-def _name(names: Sequence[str], label: int) -> str:
+def class_name(names: Sequence[str], label: int) -> str:
+    """Return the name of a class, or its number where there is none."""
     return names[label] if label < len(names) else str(label)
 
 
-def _pixels(cascade: Any, inputs: Tensor) -> np.ndarray:
+def shown_pixels(model: Any, inputs: Tensor) -> np.ndarray:
     """Return the image (H, W, 3) that the networks were shown, as uint8."""
-    preprocessor = cascade.data_preprocessor
+    preprocessor = model.data_preprocessor
     image = inputs[0]
     if getattr(preprocessor, '_enable_normalize', False):
         image = image * preprocessor.std + preprocessor.mean

@@ -51,6 +51,22 @@ def plot_patches(
     figure.savefig(path, dpi=120)
 
 
+def windows_panel(row: dict[str, Any]) -> np.ndarray:
+    """Draw one image with its windows, the first panel of `plot_patches`.
+
+    Args:
+        row: ``image``, ``boxes``, ``scores``, ``stage``, ``title``, as there.
+
+    Shape:
+        returns: (H', W', 3), uint8, RGB.
+    """
+    figure = Figure(figsize=(3.6, 3.6), layout='constrained')
+    canvas = FigureCanvasAgg(figure)
+    _draw_windows(figure.subplots(), row)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
 def _draw_windows(axis: Any, row: dict[str, Any]) -> None:
     axis.imshow(row['image'])
     for k, (box, score) in enumerate(

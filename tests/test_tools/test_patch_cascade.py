@@ -178,3 +178,25 @@ def test_mistakes_are_named(
     assert 'images 0 to' in capsys.readouterr().err
     with pytest.raises(ValueError, match=r'2 counts and 1'):
         plot_exits([1, 2], [1], tmp_path / 'x.png')
+
+
+def test_cascade_without_training_is_tested(
+    tool: Any,
+    joined: Path,
+    options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A config with training data but no schedule; equal to the table."""
+    monkeypatch.chdir(tmp_path)
+    tool('patch_cascade').main(
+        ['table', CONFIG, str(joined), 'table.npz', *options]
+    )
+    table, costs = read_table('table.npz')
+    wanted = apply_thresholds(table, [0.8, 0.8, 0.0], costs)
+    nothing = ['train_cfg=None', 'optim_wrapper=None', 'param_scheduler=None']
+    metrics = tool('test').main([CONFIG, str(joined), *options, *nothing])
+    assert metrics['dynamic/top1'] == pytest.approx(100 * wanted.accuracy)
+    shares = [metrics[f'dynamic/exit{k}'] for k in (1, 2, 3)]
+    counts = [100 * n / IMAGES for n in wanted.stage_count]
+    assert shares == pytest.approx(counts)

@@ -4,7 +4,10 @@
 dataset_type = 'CustomDataset'
 data_root = '{{$MMKD_DATA:data}}/imagenette'
 data_preprocessor = dict(
-    type='ClsDataPreprocessor',
+    type='mmkd.BatchAugmentPreprocessor',
+    crop_padding=0,
+    flip_prob=0.0,
+    channels_last=True,
     num_classes=10,
     mean=[127.0, 127.0, 127.0],
     std=[128.0, 128.0, 128.0],

@@ -8,6 +8,9 @@ from mmkd.engine.hooks.filter_norms_hook import FilterNormsHook
 from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.held_out_weights_hook import HeldOutWeightsHook
 from mmkd.engine.hooks.meta_optimization_hook import MetaOptimizationHook
+from mmkd.engine.hooks.patch_visualization_hook import (
+    PatchVisualizationHook,
+)
 from mmkd.engine.hooks.progress_hook import ProgressHook
 from mmkd.engine.hooks.resume_state_hook import ResumeStateHook
 from mmkd.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
@@ -26,6 +29,7 @@ __all__ = [
     'FiniteGradientHook',
     'HeldOutWeightsHook',
     'MetaOptimizationHook',
+    'PatchVisualizationHook',
     'ProgressHook',
     'ResumeStateHook',
     'SafeCheckpointHook',

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmkd.models.views.rotation_views import like_layout
+
 
 def grid_boxes(
     grid: Sequence[int],
@@ -80,7 +82,7 @@ def crop_windows(
         )
     windows = images.unfold(2, patch_size, 1).unfold(3, patch_size, 1)
     cut = windows[rows[:, None], :, boxes[..., 0], boxes[..., 1]]
-    return cut.flatten(0, 1)
+    return like_layout(cut.flatten(0, 1), images)
 
 
 def resize_windows(images: Tensor, boxes: Tensor, size: int) -> Tensor:
