@@ -24,10 +24,11 @@ def check_gradients(patient: Patient) -> Iterator[Finding]:
             )
             return
     gradients = patient.gradients
-    task: torch.Tensor = sum(  # type: ignore[assignment]
-        gradients[name] for name in patient.task_names
+    # without losses of its own, the student learns from its teacher alone
+    task: torch.Tensor = sum(
+        (gradients[name] for name in patient.task_names), torch.zeros(1)
     )
-    size = float(torch.as_tensor(task).norm())
+    size = float(task.norm())
     if patient.task_names and size == 0.0:
         yield Finding(
             'task-without-gradient',
@@ -37,10 +38,10 @@ def check_gradients(patient: Patient) -> Iterator[Finding]:
         )
         return
     for name, gradient in gradients.items():
-        if name in patient.task_names or size == 0.0:
+        if name in patient.task_names:
             continue
-        ratio = float(gradient.norm()) / size
-        if ratio == 0.0:
+        length = float(gradient.norm())
+        if length == 0.0:
             yield Finding(
                 'loss-without-gradient',
                 f'{_title(name)} = {float(patient.losses[name]):.3g} moves '
@@ -49,7 +50,10 @@ def check_gradients(patient: Patient) -> Iterator[Finding]:
                 'learnt by its own layers',
             )
             continue
-        cosine = float(gradient @ task) / (float(gradient.norm()) * size)
+        if not patient.task_names:
+            continue
+        ratio = length / size
+        cosine = float(gradient @ task) / (length * size)
         if ratio > _MOST:
             yield Finding(
                 'loss-dominates',

@@ -9,6 +9,7 @@ from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.held_out_weights_hook import HeldOutWeightsHook
 from mmkd.engine.hooks.meta_optimization_hook import MetaOptimizationHook
 from mmkd.engine.hooks.progress_hook import ProgressHook
+from mmkd.engine.hooks.rank_mean_hook import RankMeanHook
 from mmkd.engine.hooks.resume_state_hook import ResumeStateHook
 from mmkd.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmkd.engine.hooks.sample_index_hook import SampleIndexHook
@@ -27,6 +28,7 @@ __all__ = [
     'HeldOutWeightsHook',
     'MetaOptimizationHook',
     'ProgressHook',
+    'RankMeanHook',
     'ResumeStateHook',
     'SafeCheckpointHook',
     'SampleIndexHook',
