@@ -41,6 +41,8 @@ def check_gradients(patient: Patient) -> Iterator[Finding]:
         if name in patient.task_names:
             continue
         length = float(gradient.norm())
+        if length == 0.0 and _is_off(name, patient):
+            continue
         if length == 0.0:
             yield Finding(
                 'loss-without-gradient',
@@ -74,6 +76,17 @@ def check_gradients(patient: Patient) -> Iterator[Finding]:
                 f'(cosine {cosine:.2f})',
                 'look at its sign, at what it taps, and at the teacher',
             )
+
+
+def _is_off(name: str, patient: Patient) -> bool:
+    """Whether it is a term of several, 0 by its settings."""
+    part = name.partition('|')[0]
+    others = [
+        float(gradient.norm())
+        for key, gradient in patient.gradients.items()
+        if key.partition('|')[0] == part
+    ]
+    return float(patient.losses[name]) == 0.0 and max(others) > 0.0
 
 
 def _title(name: str) -> str:

@@ -69,7 +69,8 @@ class Seen(BaseMetric):
 class Raw(Hook):
     priority = 'HIGHEST'
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+    def after_train_iter(
+            self, runner, batch_idx, data_batch=None, outputs=None):
         raw.append((len(data_batch['inputs']), float(outputs['loss'])))
 
 class Logged(Hook):
