@@ -62,11 +62,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Any:
                 config[f'{part}_{key}'] = None
         config.train_cfg = dict(type='IterBasedTrainLoop', max_iters=20)
         config.param_scheduler = None
-        config.train_dataloader.update(
-            num_workers=0,
-            persistent_workers=False,
-            sampler=dict(type='InfiniteSampler', shuffle=True),
-        )
+        loader = config.train_dataloader
+        loader.update(num_workers=0, persistent_workers=False)
+        loader.sampler = dict(type='InfiniteSampler', shuffle=True)
         config.default_hooks.checkpoint = dict(
             type='CheckpointHook', by_epoch=False, interval=1000
         )
