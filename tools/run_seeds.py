@@ -3,7 +3,9 @@
 For every CONFIG and seed: train, then test the last and the best checkpoint
 (best on the validation set). OUT/<config name>/seed<k>.jsonl gets the
 logged scalars and one line per test; finished runs are not run again, an
-interrupted one is resumed. `tools/results_table.py OUT` makes the table.
+interrupted one is resumed. Of a config with stages, all are run for each
+seed, and the last training counts. `tools/results_table.py OUT` makes the
+table.
 
     python tools/run_seeds.py configs/cirkd/cpu_*_camvid.py --seeds 0 1 2 \
         --out docs/results/cirkd_camvid_cpu

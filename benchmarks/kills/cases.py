@@ -89,7 +89,8 @@ def shortened(
         mid_epoch: loops of epochs save by iterations, within epochs.
     """
     path = CONFIGS / f'{name}.py'
-    config = read_config(str(path if path.is_file() else name))
+    path = path if path.is_file() else Path(name)
+    config = read_config(str(path))
     init_default_scope(config.get('default_scope', 'mmengine'))
     by_epoch = 'max_epochs' in config.train_cfg
     per_epoch = max(steps // EPOCHS, 1)
@@ -115,9 +116,19 @@ def shortened(
         hooks.checkpoint.pop('save_best', None)
     if 'pruning' in hooks and not hooks.pruning.get('by_epoch', True):
         hooks.pruning.interval = per_epoch
+    config.pop('stages', None)  # what a first phase leaves is made below
     for number, spec in enumerate(_teachers(config.model)):
-        _random_weights(spec, folder / f'teacher{number}.pth')
+        first = path.with_name(Path(spec['checkpoint']).stem + '.py')
+        spec['checkpoint'] = _random_weights(
+            str(first) if first.is_file() else spec['config'],
+            folder / f'teacher{number}.pth',
+        )
     for loss in (config.model.get('losses') or {}).values():
+        if loss.get('paraphraser'):  # work_dirs/NAME OF A CONFIG/…
+            first = path.with_name(Path(loss.paraphraser).parent.name + '.py')
+            loss.paraphraser = _random_weights(
+                str(first), folder / 'paraphraser.pth'
+            )
         if 'num_negatives' in loss:  # contrast with all training images
             data = config.train_dataloader.dataset
             loss.num_samples = data.get('num_samples') or data.indices
@@ -193,16 +204,26 @@ def _teachers(model: Any) -> Iterator[Any]:
             yield spec
 
 
-def _random_weights(spec: Any, path: Path) -> None:
+def _random_weights(name: str, path: Path) -> str:
+    """Write what a training of a config would, without training.
+
+    Args:
+        name: of the config, of a network or of a distiller, whose heads and
+            losses belong to what a second phase reads.
+        path: of the file.
+    """
     torch.manual_seed(0)
     if not path.exists():
-        model = load_config(spec['config']).model
-        if 'Distiller' in model.type:  # its heads belong to the teacher
+        model = load_config(name).model
+        if 'Distiller' in model.type:
+            for spec in _teachers(model):
+                spec['checkpoint'] = None
+            model.pop('frozen_student', None)
             network = MODELS.build(model)
         else:
-            network = build_network(spec['config'])
+            network = build_network(name)
         torch.save(dict(state_dict=network.state_dict()), path)
-    spec['checkpoint'] = str(path)
+    return str(path)
 
 
 def clear(folder: Path) -> Path:

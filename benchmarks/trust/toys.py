@@ -13,12 +13,11 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
 from benchmarks.kills.cases import CASES, shortened
-from mmkd.cli.config import read_config
 from mmkd.cli.runner import build_runner
 from mmkd.engine.hooks import DatasetLabelsHook
 
@@ -28,14 +27,7 @@ _TWINS = (
     'segmentation baseline', 'classification baseline', 'pose baseline',
     'detection baseline',
 )  # fmt: skip
-#: its teacher's head is trained in a first phase, which is not made here
-_LEFT_OUT = ('SSKD, CRD benchmark',)
-METHODS = tuple(n for n in CASES if n not in (*_TWINS, *_LEFT_OUT))
-#: FT asks for a file of its first stage; here that stage is taken
-_OTHERS = {
-    'FT, CRD benchmark': 'cls_baselines/ft_init_resnet56_resnet20_cifar100'
-}
-
+METHODS = tuple(name for name in CASES if name not in _TWINS)
 
 #: of norms in groups; a batch, and its parts, are multiples
 GROUP = 2
@@ -56,7 +48,7 @@ def toy_config(name: str, folder: Path, steps: int = 20) -> Config:
         folder: of the run.
         steps: how long; a multiple of 4.
     """
-    path = _OTHERS.get(name, CASES[name])
+    path = CASES[name]
     config = shortened(path, steps, 0, folder, mid_epoch=False)
     data = config.train_dataloader.dataset
     for part in _typed(config.model):
@@ -64,7 +56,6 @@ def toy_config(name: str, folder: Path, steps: int = 20) -> Config:
             part.num_samples = data.get('num_samples') or data.indices
         if part.type.endswith('GroupedBatchNorm'):
             part.group_size = GROUP
-    _give_heads(config.model.get('teacher'))
     for part in ('val', 'test'):
         for key in ('cfg', 'dataloader', 'evaluator'):
             config[f'{part}_{key}'] = None
@@ -92,17 +83,6 @@ def _typed(value: Any) -> Iterator[Any]:
     elif isinstance(value, list):
         for inner in value:
             yield from _typed(inner)
-
-
-def _give_heads(teacher: Any) -> None:
-    """Write weights of auxiliary heads too, of a teacher that has some."""
-    if not isinstance(teacher, dict) or not teacher.get('config'):
-        return
-    model = read_config(teacher['config']).model
-    if model.type.endswith('Distiller'):
-        seed_all(0)
-        state = MODELS.build(model).state_dict()
-        torch.save(dict(state_dict=state), teacher['checkpoint'])
 
 
 @dataclass

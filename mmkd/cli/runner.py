@@ -26,6 +26,7 @@ from mmkd.cli.swallowed import check_swallowed
 from mmkd.datasets.bad_samples import BadSamplePolicy
 from mmkd.datasets.named_samples import name_samples
 from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
+from mmkd.engine.hooks.rank_mean_hook import RankMeanHook
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
 from mmkd.engine.hooks.sample_index_hook import SampleIndexHook
 from mmkd.engine.hooks.step_seed_hook import StepSeedHook
@@ -195,7 +196,8 @@ def build_runner(config: Config) -> Runner:
     Its checkpoints survive kills (see `SafeCheckpointHook`), and it stops
     before a step with a non-finite gradient (see `FiniteGradientHook`). On a
     terminal it shows its progress (see `TerminalLineHook`). Indices of
-    samples are looked at before they fill banks (see `SampleIndexHook`).
+    samples are looked at before they fill banks (see `SampleIndexHook`), and
+    losses of several processes are logged as means (see `RankMeanHook`).
     Resumed, it goes on exactly, unless ``exact_resume=False`` in the config
     (see `ResumableEpochBasedTrainLoop`, `StepSeedHook`).
 
@@ -215,7 +217,12 @@ def build_runner(config: Config) -> Runner:
     _check_checkpoint_hooks(hooks)
     check_swallowed(config)
     check_custom_keys(config, runner.model)
-    kinds = [FiniteGradientHook, SampleIndexHook, TerminalLineHook]
+    kinds = [
+        FiniteGradientHook,
+        RankMeanHook,
+        SampleIndexHook,
+        TerminalLineHook,
+    ]
     if is_exact(config):
         kinds.append(StepSeedHook)
     for kind in kinds:

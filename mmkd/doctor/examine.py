@@ -36,7 +36,7 @@ _CHECKS: tuple[Check, ...] = (
     check_gradients,
 )
 _STOP = ('images-not-finite', 'labels-missing', 'labels-out-of-range')
-SECONDS = 8.0
+SECONDS = 6.0
 
 
 @dataclass

@@ -24,10 +24,11 @@ def check_gradients(patient: Patient) -> Iterator[Finding]:
             )
             return
     gradients = patient.gradients
-    task: torch.Tensor = sum(  # type: ignore[assignment]
-        gradients[name] for name in patient.task_names
+    # without losses of its own, the student learns from its teacher alone
+    task: torch.Tensor = sum(
+        (gradients[name] for name in patient.task_names), torch.zeros(1)
     )
-    size = float(torch.as_tensor(task).norm())
+    size = float(task.norm())
     if patient.task_names and size == 0.0:
         yield Finding(
             'task-without-gradient',
@@ -37,10 +38,12 @@ def check_gradients(patient: Patient) -> Iterator[Finding]:
         )
         return
     for name, gradient in gradients.items():
-        if name in patient.task_names or size == 0.0:
+        if name in patient.task_names:
             continue
-        ratio = float(gradient.norm()) / size
-        if ratio == 0.0:
+        length = float(gradient.norm())
+        if length == 0.0 and _is_off(name, patient):
+            continue
+        if length == 0.0:
             yield Finding(
                 'loss-without-gradient',
                 f'{_title(name)} = {float(patient.losses[name]):.3g} moves '
@@ -49,7 +52,10 @@ def check_gradients(patient: Patient) -> Iterator[Finding]:
                 'learnt by its own layers',
             )
             continue
-        cosine = float(gradient @ task) / (float(gradient.norm()) * size)
+        if not patient.task_names:
+            continue
+        ratio = length / size
+        cosine = float(gradient @ task) / (length * size)
         if ratio > _MOST:
             yield Finding(
                 'loss-dominates',
@@ -70,6 +76,17 @@ def check_gradients(patient: Patient) -> Iterator[Finding]:
                 f'(cosine {cosine:.2f})',
                 'look at its sign, at what it taps, and at the teacher',
             )
+
+
+def _is_off(name: str, patient: Patient) -> bool:
+    """Whether it is a term of several, 0 by its settings."""
+    part = name.partition('|')[0]
+    others = [
+        float(gradient.norm())
+        for key, gradient in patient.gradients.items()
+        if key.partition('|')[0] == part
+    ]
+    return float(patient.losses[name]) == 0.0 and max(others) > 0.0
 
 
 def _title(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from mmkd.doctor.answers import Answers, ask
 from mmkd.doctor.finding import Finding
-from mmkd.doctor.patient import Patient
+from mmkd.doctor.patient import Patient, Shown
 from mmkd.doctor.score import joined, share_right
 from mmkd.models.distillers.normalization import Renormalize, pixel_constants
 from mmkd.models.distillers.teacher import Teacher
@@ -25,7 +25,9 @@ _GAIN = 0.12  # of the loss, where there are no classes
 _SURER = 0.08  # of the probability of the right class
 _APART = 0.05  # of the loss at the best temperature
 _GOOD = 0.02  # the least loss that counts
-_KEPT = 3  # candidates that see all batches
+_KEPT = 2  # candidates that see all images
+_FIRST = 8  # images that all candidates see
+_ALIKE = 1.0  # pixel values; nearer constants are not told apart
 _SMALL = 128  # pixels; larger images are not enlarged
 
 
@@ -46,7 +48,6 @@ KNOWN = (
     Candidate('0 to 1', (0.0,) * 3, (255.0,) * 3),
     Candidate('raw', (0.0,) * 3, (1.0,) * 3),
     Candidate('mean alone', (123.675, 116.28, 103.53), (1.0,) * 3),
-    Candidate('(x - 127) / 128', (127.0,) * 3, (128.0,) * 3),
     Candidate('CLIP', (122.771, 116.746, 104.094), (68.501, 66.632, 70.323)),
     Candidate('(x - 127.5) / 64', (127.5,) * 3, (64.0,) * 3),
 )
@@ -78,18 +79,21 @@ def _try_all(
     if max(patient.batches[0].images.shape[-2:]) <= _SMALL:
         sizes.append(2.0)
     trials += [Candidate('', own.mean, own.std, own.swap, s) for s in sizes]
-    first = []  # all on the first batch, the best ones on all
+    some, rest = _parted(patient.batches, bool(teacher._norms))
+    first = []  # all on some images, the best ones on all
     for candidate in trials:
         if _same(candidate, own) or not patient.has_time:
             continue
-        answers = list(_answers(patient, teacher, candidate, slice(1)))
+        answers = list(_answers(patient, teacher, candidate, some))
         value = float(_merit(answers).mean())
         if math.isfinite(value):
             first.append((value, candidate, answers))
     first.sort(key=lambda entry: -entry[0])
     found: list[tuple[float, Candidate, list[Answers]]] = []
-    for _, candidate, answers in first[:_KEPT]:
-        answers += _answers(patient, teacher, candidate, slice(1, None))
+    for number, (_, candidate, answers) in enumerate(first[:_KEPT]):
+        if number and not patient.has_time:
+            break
+        answers += _answers(patient, teacher, candidate, rest)
         if _better(now, answers, _SURE if candidate.name else _SURE_OF_TWO):
             found.append((float(_merit(answers).mean()), candidate, answers))
     if not found:
@@ -129,21 +133,38 @@ def _same(one: Candidate, two: Candidate) -> bool:
     return (
         one.swap == two.swap
         and one.size == two.size
-        and all(abs(a - b) < 1e-3 for a, b in values)
+        and all(abs(a - b) < _ALIKE for a, b in values)
     )
 
 
+def _parted(
+    batches: Sequence[Shown], whole: bool
+) -> tuple[list[Shown], list[Shown]]:
+    """Return the first images and the others, or batches that stay whole."""
+    first, rest = batches[0], list(batches[1:])
+    if whole or len(first.images) <= _FIRST:
+        return [first], rest
+    parts = [
+        Shown(first.images[part], first.samples[part], first.inputs)
+        for part in (slice(_FIRST), slice(_FIRST, None))
+    ]
+    return parts[:1], [parts[1], *rest]
+
+
 def _answers(
-    patient: Patient, teacher: Teacher, candidate: Candidate, which: slice
+    patient: Patient,
+    teacher: Teacher,
+    candidate: Candidate,
+    batches: Sequence[Shown],
 ) -> Iterator[Answers]:
-    """Return the answers to some batches under ``candidate``."""
+    """Return the answers to some images under ``candidate``."""
     settings: Any = SimpleNamespace(
         mean=torch.tensor(candidate.mean),
         std=torch.tensor(candidate.std),
         channel_conversion=candidate.swap,
     )
     renormalize = Renormalize(patient.distiller.data_preprocessor, settings)
-    for batch in patient.batches[which]:
+    for batch in batches:
         images = renormalize.to(batch.images.device)(batch.images)
         if candidate.size != 1.0:
             images = functional.interpolate(

@@ -23,12 +23,14 @@ class Shown:
     """A batch as the student sees it.
 
     Args:
-        images: (N, C, H, W), preprocessed.
+        images: (N, C, H, W), preprocessed; the first view of each.
         samples: of the batch.
+        inputs: what a step is given: the images, or a list of views.
     """
 
     images: torch.Tensor
     samples: list[Any]
+    inputs: Any
 
 
 class Patient:
@@ -61,7 +63,7 @@ class Patient:
         data = preprocessor(copy.deepcopy(dict(batch)), True)
         inputs = data['inputs']
         images = inputs if isinstance(inputs, torch.Tensor) else inputs[0]
-        return Shown(images, list(data.get('data_samples') or []))
+        return Shown(images, list(data.get('data_samples') or []), inputs)
 
     @property
     def has_time(self) -> bool:
@@ -116,7 +118,7 @@ class Patient:
         batch = self.batches[0]
         samples = [sample.clone() for sample in batch.samples]
         with torch.enable_grad():
-            run = self.distiller.run(batch.images, samples)
+            run = self.distiller.run(batch.inputs, samples)
             found = {
                 k: _total(v) for k, v in run.losses.items() if 'loss' in k
             }

@@ -16,6 +16,7 @@ from mmkd.pruning.measure import (
     measure_pruned,
     read_measurements,
 )
+from mmkd.results.seeds import scored_run
 from mmkd.results.table import cell
 
 
@@ -51,10 +52,12 @@ def measure_runs(
         )
     for path in missing:
         facts = json.loads(path.read_text().splitlines()[-1])
-        run = work_dir / path.parent.name / path.stem
+        config, run = scored_run(
+            Path(facts['config']), work_dir / path.parent.name / path.stem
+        )
         checkpoint = (run / 'last_checkpoint').read_text().strip()
         result = measure_pruned(
-            read_config(facts['config']),
+            read_config(str(config)),
             checkpoint,
             run / 'compact',
             rounds=rounds,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmkd.cli.config import read_config
 from mmkd.results.curves import read_scalars
 
 
@@ -25,7 +26,8 @@ class SeedRuns:
         tools: the folder of train.py and test.py.
         out: gets <config name>/seed<k>.jsonl: logged scalars, one line per
             test, and at last config, seed, minutes and hardware.
-        work_dir: of the runs; an interrupted one is resumed.
+        work_dir: of the runs; an interrupted one is resumed. One with
+            stages has all of them in it, each seed its own first phase.
         metric: key that chose the best checkpoint.
         train_args: passed on to train.py.
         report: is told what is left out.
@@ -51,15 +53,19 @@ class SeedRuns:
             self.report(f'{target} exists: not run again')
             return
         work_dir = self.work_dir / config.stem / f'seed{seed}'
-        resumed = (work_dir / 'last_checkpoint').exists()
+        resumed = any(
+            any(work_dir.glob(name))
+            for name in ('last_checkpoint', '*/last_checkpoint')
+        )
         start = time.time()
         self._call(
             'train.py', config, '--work-dir', work_dir, '--seed', seed,
             *(['--resume'] if resumed else []), *shlex.split(self.train_args),
         )  # fmt: skip
         minutes = (time.time() - start) / 60
-        lines = compact(read_scalars(work_dir))
-        lines += self._test(config, work_dir)
+        scored, folder = scored_run(config, work_dir)
+        lines = compact(read_scalars(folder))
+        lines += self._test(scored, folder)
         lines.append(
             dict(
                 config=config.as_posix(),
@@ -96,6 +102,26 @@ class SeedRuns:
         """Run a tool; stop if it fails."""
         command = [sys.executable, str(self.tools / tool), *map(str, args)]
         subprocess.run(command, check=True)
+
+
+def scored_run(config: Path, work_dir: Path) -> tuple[Path, Path]:
+    """Return config and folder of the training that a run is judged by.
+
+    That is the last training of a config with stages, else the run itself.
+
+    Args:
+        config: that was trained.
+        work_dir: of the run.
+    """
+    trainings = [
+        stage['name']
+        for stage in read_config(str(config), stages=True).get('stages', [])
+        if stage.get('run', 'train') == 'train'
+    ]
+    if not trainings:
+        return config, work_dir
+    folder = work_dir / trainings[-1]
+    return folder / f'{trainings[-1]}.py', folder
 
 
 def newest(folder: Path, *patterns: str) -> Path:

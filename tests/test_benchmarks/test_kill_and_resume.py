@@ -14,6 +14,8 @@ from benchmarks import kill_and_resume as benchmark
 from benchmarks.kills.cases import CASES, CONFIGS, shortened
 from benchmarks.kills.compare import differences
 from benchmarks.kills.logs import Log, logged
+from mmkd.checkpoints.pretrained import check_pretrained
+from mmkd.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,6 +97,26 @@ def test_teachers_get_weights(tmp_path):
     config = shortened('quickstart/cirkd', 8, 0, tmp_path, mid_epoch=False)
     assert Path(config.model.teacher.checkpoint).is_file()
     assert config.train_cfg.max_iters == 8
+
+
+@pytest.mark.parametrize(
+    ('method', 'known'),
+    [
+        ('SSKD, CRD benchmark', 'aux_heads.embeds_t'),
+        ('FT, CRD benchmark', 'losses.paraphrase.paraphraser'),
+        ('HSAKD', 'aux_heads.joint'),
+    ],
+)
+def test_second_phases_find_a_first_one(tmp_path, method, known):
+    config = shortened(CASES[method], 8, 0, tmp_path, mid_epoch=False)
+    assert 'stages' not in config
+    model = MODELS.build(config.model)
+    check_pretrained(model)
+    model.init_weights()
+    states = [
+        torch.load(path)['state_dict'] for path in tmp_path.glob('*.pth')
+    ]
+    assert any(key.startswith(known) for state in states for key in state)
 
 
 def test_report():

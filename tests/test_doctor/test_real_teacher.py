@@ -46,14 +46,28 @@ class Lite0Classifier(TimmClassifier):
 
 
 def report_of(
-    root: Path, folder: Path, teacher: dict[str, Any], **changes: Any
+    root: Path,
+    folder: Path,
+    teacher: dict[str, Any],
+    draw: int | None = None,
+    **changes: Any,
 ) -> Report:
-    """Examine a toy student under the teacher with these pixels."""
-    wnids = sorted((root / 'imagenette' / 'train').iterdir())
+    """Examine a toy student under the teacher with these pixels.
+
+    Args:
+        root: of the data.
+        folder: for a list of images.
+        teacher: mean and std.
+        draw: 0 to 9, five validation images of every class; None: training
+            images.
+        **changes: of the teacher's preprocessor.
+    """
+    images = root / 'imagenette' / ('train' if draw is None else 'val')
+    chosen = slice(None) if draw is None else slice(5 * draw, 5 * draw + 5)
     lines = [
         f'{path.parent.name}/{path.name} {number}'
-        for number, wnid in zip(NUMBERS, wnids, strict=True)
-        for path in sorted(wnid.iterdir())
+        for number, wnid in zip(NUMBERS, sorted(images.iterdir()), strict=True)
+        for path in sorted(wnid.iterdir())[chosen]
     ]
     (folder / 'list.txt').write_text('\n'.join(lines))
     student = toy_classifier(4, num_classes=1000)
@@ -65,7 +79,7 @@ def report_of(
         dataset=dict(
             type='CustomDataset',
             ann_file=str(folder / 'list.txt'),
-            data_prefix=str(root / 'imagenette' / 'train'),
+            data_prefix=str(images),
             pipeline=[
                 dict(type='LoadImageFromFile'),
                 dict(type='ResizeEdge', scale=256, edge='short'),

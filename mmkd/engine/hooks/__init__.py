@@ -12,6 +12,7 @@ from mmkd.engine.hooks.patch_visualization_hook import (
     PatchVisualizationHook,
 )
 from mmkd.engine.hooks.progress_hook import ProgressHook
+from mmkd.engine.hooks.rank_mean_hook import RankMeanHook
 from mmkd.engine.hooks.resume_state_hook import ResumeStateHook
 from mmkd.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmkd.engine.hooks.sample_index_hook import SampleIndexHook
@@ -31,6 +32,7 @@ __all__ = [
     'MetaOptimizationHook',
     'PatchVisualizationHook',
     'ProgressHook',
+    'RankMeanHook',
     'ResumeStateHook',
     'SafeCheckpointHook',
     'SampleIndexHook',

@@ -50,6 +50,7 @@ KINDS = {
     'PKT, CRD benchmark': GROUPS,
     'CRD, CRD benchmark': ALIKE,
     'OFD, CRD benchmark': GROUPS,
+    'SSKD, CRD benchmark': GROUPS,
     'FitNet, detection': GROUPS,
     'PKD, detection': GROUPS,
 }
@@ -125,6 +126,24 @@ def test_processes_equal_one(toy: Toy, name: str, tmp_path: Path) -> None:
         if kind == ALIKE:
             continue
         compare(wanted['state'], ranks[0]['state'], rtol)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('toy', ['KD, CRD benchmark', 'DML'], indirect=['toy'])
+def test_parts_of_unlike_sizes(toy: Toy, tmp_path: Path) -> None:
+    """Gradients are the mean of the processes, whatever their parts are."""
+    batches = prepared(toy, True)
+    shares = [[(0, 7)], [(7, 12)]]
+
+    def run(shares: Any, accumulate: int = 1) -> Any:
+        return lambda rank, world: steps_of(
+            toy, batches, shares, rank, world, accumulate
+        )
+
+    ranks = on_ranks(2, run(shares), tmp_path)
+    wanted = on_ranks(1, run(in_turn(shares), 2), tmp_path)[0]
+    for rank in ranks:
+        compare(wanted['state'], rank['state'], 1e-7)
 
 
 @pytest.mark.slow
