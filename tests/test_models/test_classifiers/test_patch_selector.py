@@ -80,6 +80,10 @@ def test_crops_are_the_authors() -> None:
     assert torch.equal(
         selector.crop(images, boxes[1:, :1], torch.tensor([1])), patches[2:3]
     )
+    layout = torch.channels_last
+    same = selector.crop(images.contiguous(memory_format=layout), boxes)
+    assert torch.equal(same, patches)
+    assert same.is_contiguous(memory_format=layout)
 
 
 def test_properties_of_the_choice() -> None:
