@@ -222,6 +222,7 @@ def _random_weights(name: str, path: Path) -> str:
             network = MODELS.build(model)
         else:
             network = build_network(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(dict(state_dict=network.state_dict()), path)
     return str(path)
 

@@ -59,6 +59,7 @@ def distillation(folder: Path) -> dict:
         custom_hooks=[dict(type='mmkd.ExportStudentHook')],
         log_processor=dict(by_epoch=False),
         randomness=dict(seed=0),
+        exact_resume=False,  # mmengine's loop in both: the same first weights
     )
 
 

@@ -151,8 +151,8 @@ def test_parts_of_unlike_sizes(toy: Toy, tmp_path: Path) -> None:
 def test_bfloat16_is_finite_and_close(
     toy: Toy, name: str, tmp_path: Path
 ) -> None:
-    if name.startswith(('OKDHP', 'pose baseline')):
-        pytest.skip('CPMHead of mmpose makes NumPy arrays of its maps')
+    if name.startswith(('OKDHP', 'pose baseline', 'FFL, pose')):
+        pytest.skip('heads of mmpose make NumPy arrays of their maps')
     batches = prepared(toy, False)
 
     def run(kind: str) -> Any:
