@@ -9,7 +9,7 @@ import torch
 from mmkd.doctor.answers import balanced
 from mmkd.doctor.finding import Finding
 from mmkd.doctor.patient import Patient
-from mmkd.doctor.score import chance, joined
+from mmkd.doctor.score import chance, joined, sureness
 
 _FEWEST = 12
 _CLEAR = 0.65  # right under the best renumbering
@@ -32,7 +32,7 @@ def check_classes(patient: Patient) -> Iterator[Finding]:
             continue
         renamed, mapping = _best_renumbering(predicted, labels)
         if renamed < max(2 * right, right + 0.2, _CLEAR):
-            sure = float(logits.softmax(1).amax(1).mean())
+            sure = sureness(logits)
             if right <= chance(answers) and sure >= 0.8:
                 yield Finding(
                     'labels-contradict-teacher',

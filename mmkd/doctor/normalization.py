@@ -14,7 +14,7 @@ from torch.nn import functional
 from mmkd.doctor.answers import Answers, ask
 from mmkd.doctor.finding import Finding
 from mmkd.doctor.patient import Patient, Shown
-from mmkd.doctor.score import joined, share_right
+from mmkd.doctor.score import chance, joined, share_right
 from mmkd.models.distillers.normalization import Renormalize, pixel_constants
 from mmkd.models.distillers.teacher import Teacher
 
@@ -197,6 +197,8 @@ def _better(now: list[Answers], other: list[Answers], sure: float) -> bool:
     if bool(gain.mean() <= sure * gain.std() / len(gain) ** 0.5):
         return False
     if len(joined(now)[1]):
+        if (share_right(other) or 0.0) <= chance(other):
+            return False  # it knows nothing, however it is shown
         apart = float(before.mean() - after.mean())
         least = max(_APART * float(before.mean()), _GOOD)
         surer = float(gain.mean()) > _SURER * float(_merit(now).mean())

@@ -13,6 +13,7 @@ from mmkd.doctor.patient import Patient
 
 _FEWEST = 8
 _SURE = 0.99999
+_ONE = 0.9  # of all answers: a network that knows the background alone
 _EVEN = 0.995  # of the largest entropy
 
 
@@ -46,6 +47,19 @@ def chance(answers: Sequence[Answers]) -> float:
     return luck + 2 * math.sqrt(luck * (1 - luck) / max(images, 1))
 
 
+def sureness(logits: torch.Tensor) -> float:
+    """Return the mean probability of the answers (P, K), class by class.
+
+    All answered classes are of equal weight: being sure of the background
+    says nothing of the rest. It is 0 where nearly all answers are the same.
+    """
+    sure, answer = logits.softmax(1).max(1)
+    if float(answer.bincount().max()) > _ONE * len(answer):
+        return 0.0
+    means = [sure[answer == k].double().mean() for k in answer.unique()]
+    return float(torch.stack(means).mean())
+
+
 def check_score(patient: Patient) -> Iterator[Finding]:
     """Compare the teacher's answers with labels and student."""
     for label, _ in patient.teachers:
@@ -72,7 +86,6 @@ def _judge(
         f'the {label} is right for {right:.0%} (classes of equal weight; '
         f'{1 / len(labels.unique()):.0%} is chance)'
     )
-    sure = logits.softmax(1).amax(1).mean()
     if len(predicted.unique()) == 1:
         yield Finding(
             'teacher-one-answer',
@@ -81,7 +94,7 @@ def _judge(
         )
     elif right <= chance(answers):
         # a sure teacher of other answers is the matter of `classes`
-        if float(sure) < 0.8:
+        if sureness(logits) < 0.8:
             yield Finding(
                 'teacher-at-chance',
                 text,

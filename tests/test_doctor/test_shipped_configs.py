@@ -49,7 +49,7 @@ def shipped() -> list[Path]:
 
 @pytest.fixture(scope='module')
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Return a function that trains a teacher's config for 20 steps."""
+    """Return a function that trains a teacher's config a little."""
     folder = tmp_path_factory.mktemp('teachers')
 
     def of(name: str) -> str:
@@ -60,8 +60,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Any:
         for part in ('val', 'test'):
             for key in ('cfg', 'dataloader', 'evaluator'):
                 config[f'{part}_{key}'] = None
-        config.train_cfg = dict(type='IterBasedTrainLoop', max_iters=20)
-        config.param_scheduler = None
+        steps = 80 if 'quickstart' in name else 20
+        config.train_cfg = dict(type='IterBasedTrainLoop', max_iters=steps)
         loader = config.train_dataloader
         loader.update(num_workers=0, persistent_workers=False)
         loader.sampler = dict(type='InfiniteSampler', shuffle=True)
