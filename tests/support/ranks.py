@@ -110,6 +110,7 @@ def prepared(toy: Toy, double: bool) -> list[Any]:
 def steps_of(
     toy: Toy, batches: list[Any], shares: list[list[tuple[int, int]]],
     rank: int, world: int, accumulate: int = 1, kind: str = 'OptimWrapper',
+    lr: float = 0.01,
 ) -> dict[str, Any]:  # fmt: skip
     """Take a step on each share of the batches.
 
@@ -120,9 +121,10 @@ def steps_of(
         rank, world: of this process.
         accumulate: so many parts make an optimizer's step.
         kind: of the optimizer's wrapper.
+        lr: learning rate of plain SGD.
     """
     model = distiller = toy.model
-    optimizer = _plain_sgd(distiller, accumulate, kind)
+    optimizer = _plain_sgd(distiller, accumulate, kind, lr)
     if rank:  # the wrapper must make the ranks agree
         with torch.no_grad():
             for value in distiller.parameters():
@@ -155,11 +157,11 @@ def steps_of(
     return dict(state=distiller.state_dict(), logs=logs, gradients=gradients)
 
 
-def _plain_sgd(model: Any, accumulate: int, kind: str) -> Any:
+def _plain_sgd(model: Any, accumulate: int, kind: str, lr: float) -> Any:
     """SGD for every phase: nothing that divides by a gradient's size."""
     sgd = dict(
         type=kind,
-        optimizer=dict(type='SGD', lr=0.01),
+        optimizer=dict(type='SGD', lr=lr),
         accumulative_counts=accumulate,
     )
     phases = getattr(model, 'phases', ())

@@ -56,6 +56,8 @@ KINDS = {
 }
 #: kept in float32, with a tolerance: boxes are
 FLOAT32 = ('FitNet, detection', 'PKD, detection')
+#: under random teachers, whose features give a loss of 760
+RATES = {'CWD, segmentation': 1e-5}
 FAST = ('DML',)
 CASES = [
     pytest.param(
@@ -97,13 +99,13 @@ def toy(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 @pytest.mark.parametrize(('toy', 'name'), CASES, indirect=['toy'])
 def test_processes_equal_one(toy: Toy, name: str, tmp_path: Path) -> None:
     kind = KINDS.get(name, JOINED)
-    double = name not in FLOAT32
+    double, lr = name not in FLOAT32, RATES.get(name, 0.01)
     rtol = 1e-7 if double else 1e-3
     batches = prepared(toy, double)
 
     def run(shares: Any, accumulate: int = 1) -> Any:
         return lambda rank, world: steps_of(
-            toy, batches, shares, rank, world, accumulate
+            toy, batches, shares, rank, world, accumulate, lr=lr
         )
 
     alone = on_ranks(1, run(parts(1)), tmp_path)[0]
@@ -153,11 +155,11 @@ def test_bfloat16_is_finite_and_close(
 ) -> None:
     if name.startswith(('OKDHP', 'pose baseline', 'FFL, pose')):
         pytest.skip('heads of mmpose make NumPy arrays of their maps')
-    batches = prepared(toy, False)
+    batches, lr = prepared(toy, False), RATES.get(name, 0.01)
 
     def run(kind: str) -> Any:
         return lambda rank, world: steps_of(
-            toy, batches, parts(1), rank, world, kind=kind
+            toy, batches, parts(1), rank, world, kind=kind, lr=lr
         )
 
     whole, mixed = (
