@@ -20,19 +20,20 @@ from mmkd.registry import MODELS
 class LossExchange(Exchange):
     """Feed the tensors of all peers into one loss.
 
-    The loss gets, for every role of ``on`` in order, the list of the M
-    peers' tensors; of the batch it gets whatever of `BATCH_VALUES` its
-    ``forward`` names.
+    The loss gets, for every role of ``on``, the list of the M peers'
+    tensors; of the batch it gets whatever of `BATCH_VALUES` its ``forward``
+    names.
 
     Args:
-        on: what is read; a dict role -> name if the loss takes several lists.
+        on: what is read; if the loss takes several lists, a dict argument of
+            ``forward`` -> name, in any order.
         loss: dict of the loss, or the module.
         name: a scalar is logged as ``loss_<name>``; a loss that returns a
             dict names its parts itself.
         loss_weight: factor on all of it.
 
     Raises:
-        TypeError: ``forward`` needs another number of tensors.
+        TypeError: ``forward`` needs another number of tensors, or others.
     """
 
     def __init__(
@@ -50,10 +51,10 @@ class LossExchange(Exchange):
             if isinstance(loss, nn.Module)
             else ROOT_MODELS.build(copy.deepcopy(dict(loss)))
         )
-        self.extras = self._bind()
+        self.roles, self.extras = self._bind()
 
-    def _bind(self) -> tuple[str, ...]:
-        """Match ``on`` with the loss's ``forward``; return batch values."""
+    def _bind(self) -> tuple[list[str], tuple[str, ...]]:
+        """Return the roles as ``forward`` takes them, and batch values."""
         tensors, extras = forward_arguments(self.loss.forward)
         if len(tensors) != len(self.on):
             raise TypeError(
@@ -62,7 +63,16 @@ class LossExchange(Exchange):
                 f'({", ".join(tensors)}), on={self.on} gives {len(self.on)}; '
                 'name one tap or auxiliary head for each'
             )
-        return extras
+        if len(tensors) == 1:
+            return list(self.on), extras
+        if set(tensors) != set(self.on):  # a saved config changes the order
+            wanted = ', '.join(f"{name}='...'" for name in tensors)
+            raise TypeError(
+                f'{type(self).__name__}: on={self.on} must name the arguments '
+                f'of {type(self.loss).__name__}.forward; write '
+                f'on=dict({wanted})'
+            )
+        return tensors, extras
 
     def extra_losses(
         self, peers: Peers, aux: Mapping[str, Tensors], batch: Batch
@@ -73,7 +83,7 @@ class LossExchange(Exchange):
             TypeError: that is no tensor nor a dict of losses.
         """
         result = self.loss(
-            *([peer[role] for peer in peers] for role in self.on),
+            *([peer[role] for peer in peers] for role in self.roles),
             **{name: batch[name] for name in self.extras},
         )
         owner = f'{type(self).__name__}: {type(self.loss).__name__}'

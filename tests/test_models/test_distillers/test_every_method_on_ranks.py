@@ -143,6 +143,7 @@ def test_parts_of_unlike_sizes(toy: Toy, tmp_path: Path) -> None:
         )
 
     ranks = on_ranks(2, run(shares), tmp_path)
+    assert ranks[0]['logs'] != ranks[1]['logs']  # each of its own part
     wanted = on_ranks(1, run(in_turn(shares), 2), tmp_path)[0]
     for rank in ranks:
         compare(wanted['state'], rank['state'], 1e-7)

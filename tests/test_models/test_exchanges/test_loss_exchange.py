@@ -39,8 +39,12 @@ def test_scalar_loss(cohort_of, make_batch):
     assert all(e.grad.abs().max() > 0 for e in embeds)
 
 
-def test_several_roles_and_values_of_the_batch(cohort_of, make_batch):
-    on = dict(first='tap_a', second='tap_b')
+@pytest.mark.parametrize(
+    'on',
+    [dict(first='tap_a', second='tap_b'), dict(second='tap_b', first='tap_a')],
+)
+def test_several_roles_and_values_of_the_batch(cohort_of, make_batch, on):
+    """In any order: mmengine sorts the keys of a config that it saves."""
     one, two = torch.ones(2, 3), torch.ones(2, 1)
     peers = cohort_of(first=[one, one], second=[two, two])
     exchange = LossExchange(on, Several())
@@ -54,13 +58,14 @@ def test_built_from_the_config(cohort_of, make_batch):
     exchange = MODELS.build(
         dict(
             type='mmkd.LossExchange',
-            on=dict(mine='logits', theirs='logits'),
+            on=dict(student_logits='logits', teacher_logits='logits'),
             loss=dict(type='mmkd.KLDivLoss', temperature=2.0),
         )
     )
     logits = [torch.randn(2, 4) for _ in range(2)]
     losses = exchange(
-        cohort_of(mine=logits, theirs=logits[::-1]), make_batch()
+        cohort_of(student_logits=logits, teacher_logits=logits[::-1]),
+        make_batch(),
     )
     assert losses['loss_exchange'] > 0
     assert 'transfer_loss' not in losses
@@ -71,6 +76,9 @@ def test_mistakes(cohort_of, make_batch):
         LossExchange('feats', Several())
     with pytest.raises(TypeError, match=r'needs 1 list.*\(embeds\).*gives 2'):
         LossExchange(dict(a='x', b='y'), Spread())
+    words = r'must name the arguments of Several.forward; write on=dict\(first'
+    with pytest.raises(TypeError, match=words):
+        LossExchange(dict(first='x', b='y'), Several())
     exchange = LossExchange('feats', Bad())
     with pytest.raises(TypeError, match=r'named "loss_...", got \[.value.\]'):
         exchange(cohort_of(logits=[torch.zeros(2)] * 2), make_batch())
