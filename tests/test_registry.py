@@ -178,8 +178,13 @@ def test_configs_of_mmkd_are_bases() -> None:
 @pytest.mark.parametrize(
     'folder',
     [
-        pytest.param(folder, marks=() if 'toy_' in name else pytest.mark.slow)
-        for folder, name in CHILDREN.items()
+        pytest.param(
+            folder,
+            marks=()
+            if folder in ('afd', 'detection', 'hsjp')
+            else pytest.mark.slow,
+        )
+        for folder in CHILDREN
     ],
 )
 def test_children_of_configs_are_built(

@@ -131,6 +131,7 @@ def test_generators_of_the_process_are_left_alone() -> None:
     assert found == expected
 
 
+@pytest.mark.slow
 def test_a_pass_beside_another_changes_nothing() -> None:
     """As when batch norms are estimated anew while training."""
     data = loader(InfiniteSampler, 2, persistent_workers=True)

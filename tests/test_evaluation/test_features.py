@@ -144,6 +144,7 @@ def test_loader_is_in_order_and_complete() -> None:
     assert seen == list(range(8))
 
 
+@pytest.mark.slow
 def test_transforms_of_another_split() -> None:
     config = data_config()
     first, second = (

@@ -84,8 +84,10 @@ def evaluate(metric: Any, task: str, samples: list[Any]) -> dict[str, Any]:
             )
             for case in METRICS
         ),
-        ('segmentation', 'dicts'),
-        ('segmentation', 'element'),
+        *(
+            pytest.param('segmentation', kind, marks=pytest.mark.slow)
+            for kind in ('dicts', 'element')
+        ),
     ],
 )
 def test_equals_one_evaluation_per_network(case: str, nested: str) -> None:

@@ -55,6 +55,7 @@ def test_exported_student_is_plain_mmseg(toy, tool, trained):
     )
 
 
+@pytest.mark.slow
 def test_hook_writes_final_and_best(trained):
     final = torch.load(trained / 'iter_2.pth', weights_only=False)
     for name in ('student.pth', 'student_best.pth'):

@@ -50,6 +50,7 @@ def test_poses(tool, untrained, tmp_path):
     assert 2 < width / height < 3.2  # three columns, one row
 
 
+@pytest.mark.slow
 def test_without_photos(tool, untrained, tmp_path) -> None:
     config, checkpoint = untrained('toy_scratch')
     out = tmp_path / 'poses.png'

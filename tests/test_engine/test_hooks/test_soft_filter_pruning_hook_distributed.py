@@ -84,6 +84,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', KINDS)
 def test_the_first_process_decides(ranks, kind) -> None:
     expected = choice(0, kind)

@@ -192,6 +192,7 @@ def test_every_student_is_exported_with_its_config(tmp_path: Path) -> None:
     assert reports[0].num_parameters > 3 * reports[2].num_parameters
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_straight_run(tmp_path: Path) -> None:
     straight = train(tmp_path / 'straight')
     train(tmp_path / 'broken', 2)

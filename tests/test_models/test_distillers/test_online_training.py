@@ -84,6 +84,7 @@ def run(work_dir: Path, stop_after: int | None = None, **options: Any) -> Any:
     return runner, diary
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_straight_run(tmp_path: Path) -> None:
     """Weights, best peer, buffers of the exchange, ramp: bit for bit."""
     straight, whole = run(tmp_path / 'a')

@@ -302,6 +302,7 @@ def same() -> Callable[[Any, Any], None]:
     return check
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_straight_run(
     tmp_path: Path, same: Callable[[Any, Any], None]
 ) -> None:

@@ -71,6 +71,7 @@ def test_banks_are_those_of_one_process(ranks):
         )
 
 
+@pytest.mark.slow
 def test_constants_are_those_of_rank_0(ranks):
     alone = run(slice(0, 1), seed=0)
     for side in ('student', 'teacher'):

@@ -113,6 +113,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['plain', 'ignoring'])
 def test_gathered_batch_trains_as_one_process(ranks, name):
     single = batch_losses(build_heads(), slice(None))[name]
@@ -137,6 +138,7 @@ def test_banks_and_queues_are_those_of_one_process(ranks):
         torch.testing.assert_close(first, expected)
 
 
+@pytest.mark.slow
 def test_lonely_samples_of_all_ranks_stop_every_rank(ranks):
     for rank in ranks:
         assert '3 of 8 samples have no same-class partner' in rank['error']

@@ -97,6 +97,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory):
     ]
 
 
+@pytest.mark.slow
 def test_queues_are_identical_on_both_ranks_and_in_one_process(ranks):
     single = build(seed=0)
     for step in range(STEPS):
