@@ -123,15 +123,17 @@ def shortened(
             str(first) if first.is_file() else spec['config'],
             folder / f'teacher{number}.pth',
         )
+    for loss in typed(config.model):
+        if 'num_samples' in loss and loss.type.endswith('Loss'):
+            data = config.train_dataloader.dataset  # a bank of all its images
+            loss.num_samples = data.get('num_samples') or data.indices
     for loss in (config.model.get('losses') or {}).values():
         if loss.get('paraphraser'):  # work_dirs/NAME OF A CONFIG/…
             first = path.with_name(Path(loss.paraphraser).parent.name + '.py')
             loss.paraphraser = _random_weights(
                 str(first), folder / 'paraphraser.pth'
             )
-        if 'num_negatives' in loss:  # contrast with all training images
-            data = config.train_dataloader.dataset
-            loss.num_samples = data.get('num_samples') or data.indices
+        if 'num_negatives' in loss:
             loss.num_negatives = loss.num_samples // 2
     config.load_from = None
     return config
@@ -195,6 +197,18 @@ def _shrink_schedule(config: Config, steps: int, by_epoch: bool) -> None:
             scheduler.end = length
         if 'milestones' in scheduler:
             scheduler.milestones = [length // 2]
+
+
+def typed(value: Any) -> Iterator[Any]:
+    """Yield all dicts with a type."""
+    if isinstance(value, dict):
+        if isinstance(value.get('type'), str):
+            yield value
+        for inner in value.values():
+            yield from typed(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from typed(inner)
 
 
 def _teachers(model: Any) -> Iterator[Any]:

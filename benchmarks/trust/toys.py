@@ -17,7 +17,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
-from benchmarks.kills.cases import CASES, shortened
+from benchmarks.kills.cases import CASES, shortened, typed
 from mmkd.cli.runner import build_runner
 from mmkd.engine.hooks import DatasetLabelsHook
 
@@ -50,10 +50,7 @@ def toy_config(name: str, folder: Path, steps: int = 20) -> Config:
     """
     path = CASES[name]
     config = shortened(path, steps, 0, folder, mid_epoch=False)
-    data = config.train_dataloader.dataset
-    for part in _typed(config.model):
-        if 'num_samples' in part and part.type.endswith('Loss'):
-            part.num_samples = data.get('num_samples') or data.indices
+    for part in typed(config.model):
         if part.type.endswith('GroupedBatchNorm'):
             part.group_size = GROUP
     for part in ('val', 'test'):
@@ -71,18 +68,6 @@ def toy_config(name: str, folder: Path, steps: int = 20) -> Config:
         and 'BestPeer' not in hook['type']
     ]
     return config
-
-
-def _typed(value: Any) -> Iterator[Any]:
-    """Yield all dicts with a type."""
-    if isinstance(value, dict):
-        if isinstance(value.get('type'), str):
-            yield value
-        for inner in value.values():
-            yield from _typed(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _typed(inner)
 
 
 @dataclass

@@ -36,6 +36,6 @@ val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(
     checkpoint=dict(by_epoch=False, interval=max_iters, save_best=None),
-    logger=dict(interval=20),
+    logger=dict(interval=20, log_metric_by_epoch=False),
 )
 log_processor = dict(by_epoch=False)

@@ -14,4 +14,5 @@ log_processor = dict(by_epoch=False)
 default_hooks = dict(
     filter_norms=dict(by_epoch=False, interval=40),
     checkpoint=dict(by_epoch=False, interval=400),
+    logger=dict(log_metric_by_epoch=False),
 )

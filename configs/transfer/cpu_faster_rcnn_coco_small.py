@@ -57,7 +57,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=50)
 ]
 default_hooks = dict(
-    logger=dict(interval=10),
+    logger=dict(interval=10, log_metric_by_epoch=False),
     checkpoint=dict(by_epoch=False, interval=max_iters),
 )
 log_processor = dict(by_epoch=False)
