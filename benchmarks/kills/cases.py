@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 
 from benchmarks.measure.data import write_noise_archive
 from mmkd.cli.config import read_config
+from mmkd.cli.frames import walk
 from mmkd.networks import build_network, load_config
 from mmkd.registry import MODELS
 
@@ -199,16 +200,11 @@ def _shrink_schedule(config: Config, steps: int, by_epoch: bool) -> None:
             scheduler.milestones = [length // 2]
 
 
-def typed(value: Any) -> Iterator[Any]:
+def typed(config: Any) -> Iterator[Any]:
     """Yield all dicts with a type."""
-    if isinstance(value, dict):
-        if isinstance(value.get('type'), str):
+    for _, value in walk(config, 'config'):
+        if isinstance(value, dict) and isinstance(value.get('type'), str):
             yield value
-        for inner in value.values():
-            yield from typed(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from typed(inner)
 
 
 def _teachers(model: Any) -> Iterator[Any]:

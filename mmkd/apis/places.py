@@ -12,6 +12,7 @@ import torch
 from mmengine.config import ConfigDict
 from torch import nn
 
+from mmkd.cli.frames import walk
 from mmkd.inputs import input_shapes
 from mmkd.networks import build_network
 from mmkd.training_heads import query_head_runs
@@ -78,7 +79,9 @@ def _stride(image: int, size: int) -> int:
 def bare(model: Any) -> Any:
     """Return a copy of a network's dict that loads no weights."""
     model = copy.deepcopy(model)
-    for entry in _dicts(model):
+    for _, entry in walk(model, 'model'):
+        if not isinstance(entry, dict):
+            continue
         given = entry.get('init_cfg')
         entries = given if isinstance(given, (list, tuple)) else [given]
         if any(isinstance(e, Mapping) and 'checkpoint' in e for e in entries):
@@ -88,16 +91,6 @@ def bare(model: Any) -> Any:
             if entry['type'] == 'TimmClassifier':
                 entry['pretrained'] = False
     return model
-
-
-def _dicts(value: Any) -> Iterator[Any]:
-    if isinstance(value, Mapping):
-        yield value
-        for entry in value.values():
-            yield from _dicts(entry)
-    elif isinstance(value, (list, tuple)):
-        for entry in value:
-            yield from _dicts(entry)
 
 
 @dataclass

@@ -1,17 +1,14 @@
 # Imagenette (10 classes of ImageNet) at 128x128 for one CPU core. Every fifth
 # training image is held out: thresholds are searched on these. Normalised as
 # EfficientNet-Lite0 was trained.
-dataset_type = 'CustomDataset'
-data_root = '{{$MMKD_DATA:data}}/imagenette'
+_base_ = 'imagenette_64.py'
 data_preprocessor = dict(
     type='mmkd.BatchAugmentPreprocessor',
     crop_padding=0,
     flip_prob=0.0,
     channels_last=True,
-    num_classes=10,
     mean=[127.0, 127.0, 127.0],
     std=[128.0, 128.0, 128.0],
-    to_rgb=True,
 )
 small = dict(
     type='mmkd.CachedTransforms',
@@ -33,32 +30,11 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=32,
-    num_workers=0,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix='train',
-        indices=[k for k in range(1000) if k % 5],
-        pipeline=train_pipeline,
+        indices=[k for k in range(1000) if k % 5], pipeline=train_pipeline
     ),
 )
-val_dataloader = dict(
-    batch_size=100,
-    num_workers=0,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='default_collate'),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix='val',
-        pipeline=test_pipeline,
-        test_mode=True,
-    ),
-)
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 holdout_dataloader = dict(
     batch_size=100,
@@ -67,14 +43,12 @@ holdout_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     collate_fn=dict(type='default_collate'),
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
+        type=_base_.dataset_type,
+        data_root=_base_.data_root,
         data_prefix='train',
         indices=list(range(0, 1000, 5)),
         pipeline=test_pipeline,
         test_mode=True,
     ),
 )
-val_evaluator = dict(type='Accuracy', topk=(1, 5))
-test_evaluator = val_evaluator
 del small
