@@ -63,7 +63,8 @@ def run_setup() -> None:
         for line in set().union(*extras.values())
         if not line.startswith('mmcv')
     )
-    extras['timm'] = read_requirements('timm')  # foundation networks
+    for name in ('timm', 'hf'):  # foundation networks
+        extras[name] = read_requirements(name)
     setup(
         name='mmkd',
         version=runpy.run_path(str(ROOT / 'mmkd' / 'version.py'))[

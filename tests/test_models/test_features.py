@@ -318,6 +318,117 @@ def test_timm_names_and_files_that_do_not_fit(tmp_path: Any) -> None:
         FeatureTeacher('timm:resnet18', checkpoint=str(path))
 
 
+# -- transformers ------------------------------------------------------------
+
+hf_only = pytest.mark.skipif(
+    find_spec('transformers') is None, reason='transformers is not installed'
+)
+SMALL = dict(
+    hidden_size=48,
+    num_hidden_layers=1,
+    num_attention_heads=3,
+    intermediate_size=96,
+)
+STAGES = dict(depths=[1, 1, 1, 1])
+#: class -> settings, tokens before the patches, pixels under a place
+HF: dict[str, tuple[dict[str, Any], int, int]] = {
+    'ViT': (dict(SMALL, image_size=32), 1, 16),
+    'DeiT': (dict(SMALL, image_size=32), 2, 16),
+    'IJepa': (dict(SMALL, image_size=32), 0, 16),
+    'SiglipVision': (dict(SMALL, image_size=32, patch_size=16), 0, 16),
+    'CLIPVision': (dict(SMALL, image_size=32, patch_size=16), 1, 16),
+    'Dinov2': (dict(SMALL, image_size=28, patch_size=14), 1, 14),
+    'Dinov2WithRegisters': (
+        dict(SMALL, image_size=28, patch_size=14), 5, 14,
+    ),
+    'Swin': (
+        dict(STAGES, image_size=64, embed_dim=4, num_heads=[1, 1, 1, 1],
+             window_size=2), 0, 32,
+    ),
+    'ConvNext': (
+        dict(STAGES, hidden_sizes=[4, 4, 8, 8], image_size=64), 0, 32,
+    ),
+    'ResNet': (
+        dict(STAGES, embedding_size=4, hidden_sizes=[4, 4, 8, 8]), 0, 32,
+    ),
+}  # fmt: skip
+
+
+@hf_only
+@pytest.mark.parametrize('name', HF)
+def test_networks_of_transformers(name: str, tmp_path: Any) -> None:
+    import transformers
+
+    settings, prefix, cell = HF[name]
+    torch.manual_seed(0)
+    config = getattr(transformers, f'{name}Config')(**settings)
+    network = getattr(transformers, f'{name}Model')(config).eval()
+    network.save_pretrained(tmp_path)
+    (tmp_path / 'preprocessor_config.json').write_text(
+        '{"image_processor_type": "ViTImageProcessor",'
+        ' "image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25]}'
+    )
+    teacher = FeatureTeacher(f'hf:{tmp_path}').eval()
+    assert teacher.data_preprocessor.mean.flatten().tolist() == [127.5] * 3
+    assert teacher.data_preprocessor.std.flatten().tolist() == [63.75] * 3
+    side = settings.get('image_size', 64)
+    images = torch.randn(2, 3, side, side)
+    with torch.no_grad():
+        dense, pooled = teacher(images)
+        wanted = network(pixel_values=images).last_hidden_state
+    rows = side // cell
+    if wanted.ndim == 3:
+        if prefix:
+            torch.testing.assert_close(pooled, wanted[:, 0])
+        wanted = wanted[:, prefix:].transpose(1, 2).unflatten(2, (rows, rows))
+    torch.testing.assert_close(dense, wanted)
+    if not prefix:
+        torch.testing.assert_close(pooled, wanted.mean((2, 3)))
+    # images of the student's size
+    teacher = FeatureTeacher(f'hf:{tmp_path}', size='images').eval()
+    with torch.no_grad():
+        dense, _ = teacher(torch.randn(1, 3, 4 * cell - 3, 2 * cell))
+    assert dense.shape[2:] == (4, 2)
+
+
+@hf_only
+def test_files_of_transformers_that_do_not_fit(tmp_path: Any) -> None:
+    import transformers
+
+    network = transformers.ViTModel(
+        transformers.ViTConfig(**SMALL, image_size=32)
+    )
+    network.save_pretrained(tmp_path)
+    config = tmp_path / 'config.json'
+    one = '"num_hidden_layers": 1'
+    assert one in config.read_text()
+    config.write_text(config.read_text().replace(one, one[:-1] + '2'))
+    with pytest.raises(ValueError, match='has no weights for 1. tensors'):
+        FeatureTeacher(f'hf:{tmp_path}')
+    text = transformers.BertModel(
+        transformers.BertConfig(vocab_size=8, **SMALL)
+    )
+    text.save_pretrained(tmp_path / 'text')
+    with pytest.raises(ValueError, match='BertModel, which takes no images'):
+        FeatureTeacher(f'hf:{tmp_path}/text')
+    with pytest.raises(ValueError, match=f'hf:{tmp_path}/nowhere'):
+        FeatureTeacher(f'hf:{tmp_path}/nowhere')
+
+
+@hf_only
+def test_a_network_of_transformers_teaches(tmp_path: Any) -> None:
+    import transformers
+
+    transformers.ViTModel(
+        transformers.ViTConfig(**SMALL, image_size=32)
+    ).save_pretrained(tmp_path)
+    teacher = dict(type='mmkd.FeatureTeacher', model=f'hf:{tmp_path}')
+    model = distiller(STUDENTS['mmpretrain'], teacher).train()
+    losses = model(torch.randn(4, 3, 64, 64), None, mode='loss')
+    assert all(value.isfinite() for value in losses.values())
+    assert losses.keys() == {'loss_dense', 'loss_whole', 'loss_classes'}
+
+
 def test_toys_have_backbones() -> None:
     """What the other tests rely on, for every task."""
     for task in ('classification', 'segmentation', 'pose', 'detection'):

@@ -168,7 +168,7 @@ install_mmpose() {
 }
 
 install_mmkd() { # a path entry: mmengine finds `mmkd::` bases only this way
-    pip_install -r "$requirements/tests.txt"
+    pip_install -r "$requirements/tests.txt" -r "$requirements/timm.txt"
     echo "$root" >"$(site_packages)/mmkd_source.pth"
     (cd "$root" && "$python" -c \
         'import setup; setup.add_mim_extension(link=True)')

@@ -82,6 +82,7 @@ class FeatureTeacher(nn.Module):
             self.patch = (patch_size, patch_size)
         self.prefix = source.prefix if prefix_tokens is None else prefix_tokens
         self.channels_last = source.channels_last
+        self.own_size, self.resizes = source.size, source.resizes
         self.size = _size(size, source.size, source.any_size)
         self.data_preprocessor = ImgDataPreprocessor(
             mean=list(mean or source.mean or IMAGENET_MEAN),
@@ -142,7 +143,10 @@ class FeatureTeacher(nn.Module):
         if self.call == 'forward_features':
             return network.forward_features(images)
         if self.call == 'pixel_values':
-            return network(pixel_values=images)
+            told = {}
+            if self.resizes and images.shape[-2:] != self.own_size:
+                told['interpolate_pos_encoding'] = True
+            return network(pixel_values=images, **told)
         return getattr(network, 'backbone', network)(images)
 
     def init_weights(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -34,6 +35,7 @@ class Source:
         channels_last: its maps are (N, H, W, C).
         licence: of its published weights.
         any_size: it runs on images of other sizes.
+        resizes: it has to be told when images are of another size.
     """
 
     network: nn.Module
@@ -46,6 +48,7 @@ class Source:
     channels_last: bool = False
     licence: str | None = None
     any_size: bool = True
+    resizes: bool = False
 
 
 def find_source(
@@ -91,6 +94,7 @@ def _timm_source(
 
     options = dict(pretrained=checkpoint is None, num_classes=0, **options)
     flexible = dict(options, dynamic_img_size=True)
+    network: Any
     try:
         try:
             network = timm.create_model(name, **flexible)
@@ -138,12 +142,14 @@ def _hf_source(
 
     try:
         if checkpoint is None:
-            network = transformers.AutoModel.from_pretrained(
+            network, told = transformers.AutoModel.from_pretrained(
                 name,
                 use_safetensors=True,
                 trust_remote_code=False,
+                output_loading_info=True,
                 **options,
             )
+            missing = told['missing_keys']
         else:
             config = transformers.AutoConfig.from_pretrained(
                 name, trust_remote_code=False
@@ -151,14 +157,21 @@ def _hf_source(
             network = transformers.AutoModel.from_config(config, **options)
             state = read_checkpoint(checkpoint)['state_dict']
             fit_weights(network, state, checkpoint, role='FeatureTeacher')
-    except OSError as error:
+            missing = ()
+    except (OSError, ValueError) as error:  # no such name, no such file
         raise ValueError(
             f'FeatureTeacher: model="hf:{name}": {str(error).splitlines()[0]}'
         ) from error
+    _check_whole(name, missing)
     facts = getattr(network.config, 'vision_config', network.config)
     network = getattr(network, 'vision_model', network)
+    asked = inspect.signature(network.forward).parameters
+    if 'pixel_values' not in asked:
+        raise ValueError(
+            f'FeatureTeacher: model="hf:{name}" is a {type(network).__name__}'
+            ', which takes no images: name a network of images'
+        )
     mean, std = _hf_pixels(name)
-    patch = getattr(facts, 'patch_size', None)
     size = getattr(facts, 'image_size', None)
     size = size if isinstance(size, int | None) else tuple(size)
     return Source(
@@ -167,8 +180,33 @@ def _hf_source(
         mean=mean,
         std=std,
         size=None if size is None else _pair(size),
-        patch=_pair(patch),
+        patch=_hf_patch(facts),
+        resizes='interpolate_pos_encoding' in asked,
     )
+
+
+def _check_whole(name: str, missing: Iterable[str]) -> None:
+    """Refuse random weights, of which transformers merely warns.
+
+    The pooling layer is not used: files of classifiers have none.
+    """
+    absent = sorted(key for key in missing if 'pooler.' not in key)
+    if absent:
+        raise ValueError(
+            f'FeatureTeacher: model="hf:{name}": its file has no weights for '
+            f'{len(absent)} tensors of the network ({absent[0]}, ...): name '
+            'a folder whose config.json belongs to its weights'
+        )
+
+
+def _hf_patch(facts: Any) -> tuple[int, int] | None:
+    """Return the pixels under a token of the last stage."""
+    patch = getattr(facts, 'patch_size', None)
+    if patch is None:
+        return None
+    halved = len(getattr(facts, 'depths', None) or [0]) - 1
+    height, width = _pair(patch)
+    return height << halved, width << halved
 
 
 def _hf_pixels(name: str) -> tuple[Any, Any]:
