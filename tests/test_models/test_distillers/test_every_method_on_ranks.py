@@ -54,7 +54,8 @@ KINDS = {
     'FitNet, detection': GROUPS,
     'PKD, detection': GROUPS,
 }
-#: kept in float32, with a tolerance: boxes are
+#: kept in float32, as boxes are: one step, from equal weights. After it the
+#: weights differ by rounding, and a ReLU may let through what it did not.
 FLOAT32 = ('FitNet, detection', 'PKD, detection')
 #: under random teachers, whose features give a loss of 760
 RATES = {'CWD, segmentation': 1e-5}
@@ -93,14 +94,16 @@ def compare(one: Any, other: Any, rtol: float) -> None:
 @pytest.fixture
 def toy(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     with forgotten_globals():
-        yield toy_run(request.param, tmp_path / 'toy', IMAGES, STEPS)
+        name = request.param
+        steps = 1 if name in FLOAT32 else STEPS
+        yield toy_run(name, tmp_path / 'toy', IMAGES, steps)
 
 
 @pytest.mark.parametrize(('toy', 'name'), CASES, indirect=['toy'])
 def test_processes_equal_one(toy: Toy, name: str, tmp_path: Path) -> None:
     kind = KINDS.get(name, JOINED)
     double, lr = name not in FLOAT32, RATES.get(name, 0.01)
-    rtol = 1e-7 if double else 1e-3
+    rtol = 1e-7 if double else 1e-5
     batches = prepared(toy, double)
 
     def run(shares: Any, accumulate: int = 1) -> Any:
@@ -118,8 +121,8 @@ def test_processes_equal_one(toy: Toy, name: str, tmp_path: Path) -> None:
         wanted = alone
         if kind == GROUPS:
             wanted = on_ranks(1, run(in_turn(shares), world), tmp_path)[0]
-        for step in range(STEPS):
-            for key, value in alone['logs'][step].items():
+        for step, log in enumerate(alone['logs']):
+            for key, value in log.items():
                 found = [rank['logs'][step][key] for rank in ranks]
                 assert all(map(math.isfinite, found)), key
                 if kind == JOINED and 'loss' in key:
