@@ -25,6 +25,7 @@ from mmkd.cli.signatures import parameters_of
 from mmkd.cli.swallowed import check_swallowed
 from mmkd.datasets.bad_samples import BadSamplePolicy
 from mmkd.datasets.named_samples import name_samples
+from mmkd.engine.hooks.equal_batches_hook import EqualBatchesHook
 from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
 from mmkd.engine.hooks.rank_mean_hook import RankMeanHook
 from mmkd.engine.hooks.safe_checkpoint_hook import make_checkpoints_safe
@@ -197,7 +198,8 @@ def build_runner(config: Config) -> Runner:
     before a step with a non-finite gradient (see `FiniteGradientHook`). On a
     terminal it shows its progress (see `TerminalLineHook`). Indices of
     samples are looked at before they fill banks (see `SampleIndexHook`), and
-    losses of several processes are logged as means (see `RankMeanHook`).
+    losses of several processes are logged as means (see `RankMeanHook`);
+    their numbers of batches are compared (see `EqualBatchesHook`).
     Resumed, it goes on exactly, unless ``exact_resume=False`` in the config
     (see `ResumableEpochBasedTrainLoop`, `StepSeedHook`).
 
@@ -218,6 +220,7 @@ def build_runner(config: Config) -> Runner:
     check_swallowed(config)
     check_custom_keys(config, runner.model)
     kinds = [
+        EqualBatchesHook,
         FiniteGradientHook,
         RankMeanHook,
         SampleIndexHook,

@@ -81,7 +81,8 @@ class Logged(Hook):
         logged.append(float(scalar.current()))
 
 raw, logged, seen = [], [], []
-data = toy_dataset('classification', 13, size=(32, 32))
+images = int(sys.argv[5])
+data = toy_dataset('classification', images, size=(32, 32))
 loader = dict(
     batch_size=4, num_workers=0, drop_last=False, dataset=data,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False))
@@ -97,11 +98,16 @@ runner = build_runner(Config(dict(
     randomness=dict(seed=0), log_level='ERROR')))
 runner._hooks.insert(0, Raw())
 runner.register_hook(Logged())
-runner.train()
+error = ''
+try:
+    runner.train()
+except ValueError as stopped:
+    error = str(stopped)
 torch.save(
-    dict(raw=raw, logged=logged, seen=seen,
+    dict(raw=raw, error=error, logged=logged, seen=seen,
          state=runner.model.state_dict(),
-         count=runner.message_hub.get_scalar('val/count').current()),
+         count=None if error else
+         runner.message_hub.get_scalar('val/count').current()),
     f'{folder}/out_{world}_{rank}.pth')
 """
 
@@ -111,7 +117,7 @@ def test_last_batches_of_unlike_sizes(kind: str, tmp_path: Path) -> None:
     torch.manual_seed(1)
     teacher = build_network(toy_classifier(8))
     torch.save(dict(state_dict=teacher.state_dict()), tmp_path / 'teacher.pth')
-    runs = one_and_two_processes(SCRIPT, tmp_path, kind)
+    runs = one_and_two_processes(SCRIPT, tmp_path, kind, '13')
     one, first, second = runs['1_0'], runs['2_0'], runs['2_1']
     sizes = {name: [n for n, _ in run['raw']] for name, run in runs.items()}
     assert sizes == {'1_0': [4, 4, 4, 1], '2_0': [4, 3], '2_1': [4, 2]}
@@ -126,3 +132,13 @@ def test_last_batches_of_unlike_sizes(kind: str, tmp_path: Path) -> None:
     # an evaluation counts every image once
     assert sorted(one['seen']) == sorted(first['seen']) == list(range(13))
     assert one['count'] == first['count'] == 13
+
+
+def test_unlike_numbers_of_batches(tmp_path: Path) -> None:
+    """Nine images are five and four: two batches of four, and one."""
+    runs = one_and_two_processes(SCRIPT, tmp_path, 'online', '9')
+    assert runs['1_0']['error'] == '' and len(runs['1_0']['raw']) == 3
+    for rank in ('2_0', '2_1'):
+        assert 'batches on the processes: 2, 1;' in runs[rank]['error']
+        assert 'round_up=True' in runs[rank]['error']
+        assert runs[rank]['raw'] == []

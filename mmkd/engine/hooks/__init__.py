@@ -3,6 +3,7 @@
 from mmkd.engine.hooks.best_peer_hook import BestPeerHook
 from mmkd.engine.hooks.dataset_labels_hook import DatasetLabelsHook
 from mmkd.engine.hooks.doctor_hook import DoctorHook
+from mmkd.engine.hooks.equal_batches_hook import EqualBatchesHook
 from mmkd.engine.hooks.export_student_hook import ExportStudentHook
 from mmkd.engine.hooks.filter_norms_hook import FilterNormsHook
 from mmkd.engine.hooks.finite_gradient_hook import FiniteGradientHook
@@ -25,6 +26,7 @@ __all__ = [
     'BestPeerHook',
     'DatasetLabelsHook',
     'DoctorHook',
+    'EqualBatchesHook',
     'ExportStudentHook',
     'FilterNormsHook',
     'FiniteGradientHook',
