@@ -118,9 +118,9 @@ def shortened(
     if 'pruning' in hooks and not hooks.pruning.get('by_epoch', True):
         hooks.pruning.interval = per_epoch
     config.pop('stages', None)  # what a first phase leaves is made below
-    for number, spec in enumerate(_teachers(config.model)):
+    for number, spec in enumerate(teachers(config.model)):
         first = path.with_name(Path(spec['checkpoint']).stem + '.py')
-        spec['checkpoint'] = _random_weights(
+        spec['checkpoint'] = random_weights(
             str(first) if first.is_file() else spec['config'],
             folder / f'teacher{number}.pth',
         )
@@ -131,7 +131,7 @@ def shortened(
     for loss in (config.model.get('losses') or {}).values():
         if loss.get('paraphraser'):  # work_dirs/NAME OF A CONFIG/…
             first = path.with_name(Path(loss.paraphraser).parent.name + '.py')
-            loss.paraphraser = _random_weights(
+            loss.paraphraser = random_weights(
                 str(first), folder / 'paraphraser.pth'
             )
         if 'num_negatives' in loss:
@@ -207,14 +207,14 @@ def typed(config: Any) -> Iterator[Any]:
             yield value
 
 
-def _teachers(model: Any) -> Iterator[Any]:
+def teachers(model: Any) -> Iterator[Any]:
     given = model.get('teacher') or []
     for spec in given if isinstance(given, list) else [given]:
         if spec.get('config') and spec.get('checkpoint'):
             yield spec
 
 
-def _random_weights(name: str, path: Path) -> str:
+def random_weights(name: str, path: Path) -> str:
     """Write what a training of a config would, without training.
 
     Args:
@@ -226,7 +226,7 @@ def _random_weights(name: str, path: Path) -> str:
     if not path.exists():
         model = load_config(name).model
         if 'Distiller' in model.type:
-            for spec in _teachers(model):
+            for spec in teachers(model):
                 spec['checkpoint'] = None
             model.pop('frozen_student', None)
             network = MODELS.build(model)

@@ -12,6 +12,7 @@ from mmkd.apis.quiet import quiet
 from mmkd.checkpoints.pretrained import check_pretrained
 from mmkd.doctor.examine import Report
 from mmkd.doctor.run import examine_run
+from mmkd.engine.hooks.dataset_labels_hook import tell_labels
 from mmkd.models.distillers.offline import OfflineDistiller
 from mmkd.networks import inherit_preprocessor
 from mmkd.tasks import REPOSITORIES
@@ -47,4 +48,7 @@ def examine_config(config: Config, images: int | None = None) -> Report:
         check_pretrained(model)
         model.init_weights()
         dataset = DATASETS.build(config.train_dataloader.dataset)
+        hooks = config.get('custom_hooks') or []
+        if any('DatasetLabelsHook' in str(hook['type']) for hook in hooks):
+            tell_labels(model, dataset)
         return examine_run(model, dataset, config.train_dataloader, images)

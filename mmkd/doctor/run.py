@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dataset import COLLATE_FUNCTIONS
+from torch import nn
 
 from mmkd.doctor.examine import Report, examine
 from mmkd.models.distillers.offline import OfflineDistiller
@@ -40,14 +41,28 @@ def examine_run(
     """
     wanted = images or IMAGES.get(repository_of(distiller.student) or '', 16)
     with _same_draws():
-        batches = list(_batches(dataset, loader, wanted))
+        group = _group_size(distiller)
+        batches = list(_batches(dataset, loader, wanted, group))
     return examine(distiller, batches)
 
 
+def _group_size(distiller: nn.Module) -> int:
+    """Return what batches are a multiple of: norms in groups ask for it."""
+    sizes = (getattr(part, 'group_size', 1) for part in distiller.modules())
+    return max(size for size in sizes if isinstance(size, int))
+
+
 def _batches(
-    dataset: Any, loader: Mapping[str, Any], wanted: int
+    dataset: Any, loader: Mapping[str, Any], wanted: int, group: int
 ) -> Iterator[Any]:
-    """Return samples in the order of the sampler, shuffled or not."""
+    """Yield batches in the order of the sampler, shuffled or not.
+
+    Args:
+        dataset: of the training.
+        loader: see `examine_run`.
+        wanted: number of images.
+        group: of which every batch is a multiple.
+    """
     shuffled = (loader.get('sampler') or {}).get('shuffle', True)
     count = len(dataset)
     order: Sequence[int] = range(count)
@@ -55,12 +70,14 @@ def _batches(
         generator = torch.Generator().manual_seed(0)
         order = torch.randperm(count, generator=generator).tolist()
     size = max(2, min(loader.get('batch_size', _BATCH), _BATCH, wanted))
+    size = -(-size // group) * group
     collate = dict(loader.get('collate_fn') or dict(type='pseudo_collate'))
     function = COLLATE_FUNCTIONS.get(collate.pop('type'))
     ends = time.monotonic() + _SECONDS
     for first in range(0, min(wanted, count), size):
         chosen = order[first : first + size]
-        if len(chosen) > 1 or first == 0:
+        whole = len(chosen) % group == 0
+        if (len(chosen) > 1 and whole) or first == 0:
             yield function([dataset[index] for index in chosen], **collate)
         if time.monotonic() > ends:
             return

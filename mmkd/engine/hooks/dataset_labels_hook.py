@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
 
 from mmkd.datasets.sample_indices import labels_by_index
 from mmkd.registry import HOOKS
@@ -30,18 +33,25 @@ class DatasetLabelsHook(Hook):
                 samples have the same index.
         """
         model = unwrapped(runner.model)
-        asking = [
-            part
-            for part in model.modules()
-            if hasattr(part, 'set_dataset_labels')
-        ]
-        if not asking:
+        if not tell_labels(model, runner.train_dataloader.dataset):
             raise ValueError(
                 'DatasetLabelsHook: no part of the model asks for the labels '
                 'of the data set; remove the hook from custom_hooks'
             )
-        dataset = runner.train_dataloader.dataset
+
+
+def tell_labels(model: nn.Module, dataset: Any) -> int:
+    """Hand the labels to every part that asks; return how many do.
+
+    Raises:
+        TypeError, ValueError: see `labels_by_index`.
+    """
+    asking: list[Any] = [
+        part for part in model.modules() if hasattr(part, 'set_dataset_labels')
+    ]
+    if asking:
         labels = labels_by_index(dataset, 'DatasetLabelsHook')
         device = next(model.parameters()).device
         for part in asking:
             part.set_dataset_labels(labels, device)
+    return len(asking)
