@@ -70,7 +70,7 @@ def prepared(path: Path, folder: Path) -> Config:
         if not _is_there(data.dataset):
             data.dataset = _synthetic(task, data.dataset)
             for part in typed([config.model, config.get('data_preprocessor')]):
-                if part.type.endswith('DataPreprocessor') and part.get('size'):
+                if part.get('size') and 'PreProcessor' in part.type:
                     part.size = _SIZES[task]
     for part in typed(config.model):
         start = part.get('init_cfg') or {}

@@ -25,6 +25,8 @@ from mmkd.checkpoints.resume import MARKER, newest_whole, of_this_run
 from mmkd.checkpoints.whole import SUFFIX, write_hashed
 from mmkd.registry import HOOKS
 
+_OUTDATED = 'outdated_best'
+
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
@@ -71,8 +73,17 @@ class SafeCheckpointHook(CheckpointHook):
             self.file_client_args = None
             self.backend_args = dict(backend=HASHED_LOCAL)
         super().before_train(runner)
+        known = runner.message_hub.runtime_info
+        last = Path(str(known.get('last_ckpt', ''))).name
+        path = self.file_backend.join_path(self.out_dir, last)
+        if last and self.file_backend.exists(path):
+            self.last_ckpt = path  # a new best is noted in it, once resumed
         if is_main_process():
             self._remove_leftovers(runner, local)
+        best = {Path(path).name for path in self._best_files()}
+        for name in known.get(_OUTDATED, ()):
+            if name not in best:
+                self._remove(name)
 
     def _remove_leftovers(self, runner: Runner, local: bool) -> None:
         names = {f'*{Path(self.filename_tmpl).suffix}', '*.pth'}
@@ -113,6 +124,9 @@ class SafeCheckpointHook(CheckpointHook):
     def _save_checkpoint_with_step(
         self, runner: Runner, step: int, meta: dict[str, Any]
     ) -> None:
+        if isinstance(self.file_backend, _RemovesLater):
+            names = self.file_backend.noted()  # as below
+            runner.message_hub.update_info(_OUTDATED, names)
         kept: list[int] = list(getattr(self, 'keep_ckpt_ids', ()))
         if self.max_keep_ckpts > 0 and kept[-1:] != [step]:
             kept.append(step)
@@ -230,6 +244,10 @@ class _RemovesLater:
 
     def rmtree(self, path: Any) -> None:
         self._folders.append(str(path))
+
+    def noted(self) -> list[str]:
+        """Return the names of what is to be removed."""
+        return [Path(path).name for path in self._files + self._folders]
 
     def finish(self, keep: set[str]) -> None:
         """Remove what was noted, but for ``keep``."""
