@@ -52,6 +52,17 @@ PARTS: dict[str, Part] = {
         'a run killed at any moment and resumed ends as if it had not been',
         ('benchmarks.kill_and_resume',),
         ('benchmarks.kill_and_resume', 'DML', '--kills', '2'),
+        figures=True,
+    ),
+    'doctor': Part(
+        'Doctor',
+        'it raises no false alarm on any shipped config with a teacher',
+        ('benchmarks.trust.doctor',),
+        (
+            'benchmarks.trust.doctor',
+            'configs/cls_baselines/kd_resnet56_resnet20_cifar100.py',
+        ),
+        figures=True,
     ),
     'processes': _tests(
         'Several processes',

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.kill_and_resume import is_exact
 from benchmarks.trust.parts import PARTS
 from benchmarks.trust.soak import is_steady
 
@@ -46,6 +47,19 @@ def _told(name: str, result: Mapping[str, Any]) -> str:
     if name == 'devices' and figures:
         kinds = Counter(entry['result'] for entry in figures.values())
         said = ', '.join(f'{kind}: {n}' for kind, n in sorted(kinds.items()))
+    if name == 'resume' and figures:
+        parts = [
+            entry.get(key, {})
+            for entry in figures
+            for key in ('workers0', 'workers2')
+        ]
+        kills = sum(part.get('kills', 0) for part in parts)
+        in_saves = sum(part.get('in_saves', 0) for part in parts)
+        equal = sum(map(is_exact, figures))
+        said = (
+            f'{equal} of {len(figures)} methods end alike after {kills} '
+            f'kills, {in_saves} of them in a save'
+        )
     if name == 'soak' and figures:
         steady = sum(map(is_steady, figures.values()))
         most = max(entry.get('growth', 0.0) for entry in figures.values())
